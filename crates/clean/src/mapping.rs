@@ -1,0 +1,98 @@
+//! How a stream becomes an entity.
+
+use tributary_engine::datafusion::sql::sqlparser::ast;
+use tributary_lake::TableName;
+use tributary_model::Entity;
+
+/// An expression of a mapping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expr {
+    Sql(String),
+    /// A column by its exact name.
+    Column(String),
+    Constant(String),
+}
+
+impl Expr {
+    /// The expression as SQL.
+    pub fn sql(&self) -> String {
+        match self {
+            Self::Sql(text) => format!("({text}\n)"),
+            Self::Column(name) => ident(name),
+            Self::Constant(text) => literal(text),
+        }
+    }
+}
+
+/// A name as a quoted SQL identifier.
+pub fn ident(name: &str) -> String {
+    ast::Ident::with_quote('"', name).to_string()
+}
+
+/// Text as an SQL literal.
+pub fn literal(text: &str) -> String {
+    ast::Value::SingleQuotedString(text.to_owned()).to_string()
+}
+
+/// An identifier that a record carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentifierMapping {
+    pub kind: String,
+    /// Where the value holds: a shop, an app, a programme. Empty: everywhere.
+    pub scope: String,
+    pub value: Expr,
+    pub valid_from: Option<Expr>,
+    pub valid_to: Option<Expr>,
+}
+
+/// A mapping of a stream to an entity, ready to run.
+#[derive(Debug, Clone)]
+pub struct Mapping {
+    /// Names the mapping in state and messages: `stores.members → party`; unique.
+    pub id: String,
+    pub source: String,
+    pub stream: String,
+    pub raw: TableName,
+    pub entity: &'static Entity,
+    /// Whether the stream has a primary key, so that records have versions.
+    pub keyed: bool,
+    pub filter: Option<Expr>,
+    /// What names the record; empty: the stream's own key.
+    pub key: Vec<Expr>,
+    /// A nested list, each element of which is a record.
+    pub each: Option<Expr>,
+    pub fields: Vec<(String, Expr)>,
+    pub identifiers: Vec<IdentifierMapping>,
+    /// `region|zone|date order` of the source.
+    pub options: String,
+    pub timezone: chrono_tz::Tz,
+    /// The currency of sums that name none.
+    pub currency: Option<String>,
+}
+
+impl Mapping {
+    /// Changes exactly when the mapping's result may.
+    pub fn fingerprint(&self) -> String {
+        let meaning = format!(
+            "{:?}",
+            (
+                &self.source,
+                &self.stream,
+                self.entity.name,
+                self.keyed,
+                &self.filter,
+                &self.key,
+                &self.each,
+                &self.fields,
+                &self.identifiers,
+                &self.options,
+                &self.currency,
+            )
+        );
+        blake3::hash(meaning.as_bytes()).to_hex()[..16].to_owned()
+    }
+
+    pub fn maps(&self, field: &str) -> Option<&Expr> {
+        self.fields.iter().find(|(name, _)| name == field).map(|(_, expr)| expr)
+    }
+}

@@ -1,0 +1,172 @@
+//! The query of a mapping. One row per current record (or element), with what it becomes, whether the filter keeps it and
+//! which rank it has among rows of its key; nothing is left out here, so that every record can be accounted for.
+
+use tributary_model::{Field, Normaliser};
+
+use crate::functions::name_of;
+use crate::mapping::{Expr, Mapping, ident, literal};
+
+/// Orders all rows of a lake: the commit, then the row within.
+const SEQUENCE: &str = "t._commit * 4294967296 + t._row";
+
+/// Which raw rows are current: the newest of their key, not deleted, not withdrawn.
+///
+/// Defines `current`; `total`, `withdrawn` and the like are counted by [`count_sql`].
+fn current(mapping: &Mapping) -> String {
+    let raw = format!("{}.{}", ident(&mapping.raw.layer), ident(&mapping.raw.name));
+    let live = format!(
+        "withdrawn AS (SELECT t._scope AS scope, max({SEQUENCE}) AS sequence FROM {raw} t WHERE t._op = 'replace' \
+         GROUP BY t._scope), \
+         live AS (SELECT t._source_key AS _source_key, t._version AS _version, t._commit AS _commit, t._row AS _row, \
+         t._op AS _op FROM {raw} t LEFT JOIN withdrawn w ON t._scope = w.scope \
+         WHERE t._op IN ('upsert', 'delete') AND (w.sequence IS NULL OR {SEQUENCE} > w.sequence))"
+    );
+    let picked = if mapping.keyed {
+        "picked AS (SELECT _commit AS c, _row AS r FROM (SELECT _commit, _row, _op, row_number() OVER (PARTITION BY \
+         _source_key ORDER BY _version DESC NULLS LAST, _commit DESC, _row DESC) AS rank FROM live) \
+         WHERE rank = 1 AND _op = 'upsert')"
+    } else {
+        "picked AS (SELECT _commit AS c, _row AS r FROM live WHERE _op = 'upsert')"
+    };
+    format!("{live}, {picked}, current AS (SELECT t.* FROM {raw} t JOIN picked p ON t._commit = p.c AND t._row = p.r)")
+}
+
+/// Counts of the raw rows, in one row: all, live, current.
+pub fn count_sql(mapping: &Mapping) -> String {
+    let raw = format!("{}.{}", ident(&mapping.raw.layer), ident(&mapping.raw.name));
+    format!(
+        "WITH {} SELECT (SELECT count(*) FROM {raw} WHERE _op IN ('upsert', 'delete')) AS total, \
+         (SELECT count(*) FROM live) AS live, (SELECT count(*) FROM picked) AS picked, \
+         (SELECT count(*) FROM (SELECT DISTINCT _source_key FROM live)) AS keys",
+        current(mapping)
+    )
+}
+
+/// Counts the elements of current records, and the records without any.
+pub fn element_count_sql(mapping: &Mapping) -> Option<String> {
+    let each = mapping.each.as_ref()?.sql();
+    Some(format!(
+        "WITH {} SELECT coalesce(sum(coalesce(array_length({each}), 0)), 0) AS elements, \
+         count(*) FILTER (WHERE coalesce(array_length({each}), 0) = 0) AS without FROM current",
+        current(mapping)
+    ))
+}
+
+/// The columns that [`mapped_sql`] answers, in order: `record_key, keep, rank, source_key, version, commit`, one column per
+/// field of the entity, one issue column per mapped field, five columns per identifier.
+pub fn mapped_sql(mapping: &Mapping, secret: &str) -> String {
+    let mut with = current(mapping);
+    let from = match &mapping.each {
+        None => "current",
+        Some(each) => {
+            let each = each.sql();
+            with.push_str(&format!(
+                ", element AS (SELECT *, unnest({each}) AS \"each\", unnest(range(1, array_length({each}) + 1)) AS each_no \
+                 FROM current WHERE array_length({each}) > 0)"
+            ));
+            "element"
+        }
+    };
+    let each_no = if mapping.each.is_some() { "each_no" } else { "0" };
+    let keep = mapping.filter.as_ref().map_or("true".into(), |filter| format!("coalesce({}, false)", filter.sql()));
+    let mut columns = vec![
+        format!("{} AS record_key", record_key(mapping, secret)),
+        format!("{keep} AS keep"),
+        format!("{each_no} AS element_no"),
+        "_source_key, _version, _commit, _row".into(),
+    ];
+    let options = literal(&mapping.options);
+    for (name, expr) in &mapping.fields {
+        if let Some(field) = mapping.entity.field(name) {
+            let call = format!("{}(CAST({} AS VARCHAR), {options}, CAST(_read_at AS DATE))", name_of(field.normaliser), expr.sql());
+            columns.push(format!("{call} AS f_{name}"));
+        }
+    }
+    for (at, identifier) in mapping.identifiers.iter().enumerate() {
+        let kind = literal(&identifier.kind);
+        let call = |expr: &Expr, function: &str, more: &str| {
+            format!("{function}(CAST({} AS VARCHAR), {options}, CAST(_read_at AS DATE){more})", expr.sql())
+        };
+        columns.push(format!("{} AS i{at}", call(&identifier.value, "clean_identifier", &format!(", {kind}"))));
+        for (side, bound) in [("from", &identifier.valid_from), ("to", &identifier.valid_to)] {
+            if let Some(bound) = bound {
+                columns.push(format!("{} AS i{at}_{side}", call(bound, "clean_timestamp", "")));
+            }
+        }
+    }
+    let rank = if mapping.key.is_empty() {
+        "1"
+    } else {
+        "row_number() OVER (PARTITION BY record_key, keep ORDER BY _version DESC NULLS LAST, _commit DESC, _row DESC, \
+         element_no DESC)"
+    };
+    format!(
+        "WITH {with}, mapped AS (SELECT {} FROM {from}) SELECT {} FROM (SELECT *, {rank} AS rank FROM mapped)",
+        columns.join(", "),
+        outputs(mapping).join(", ")
+    )
+}
+
+fn record_key(mapping: &Mapping, secret: &str) -> String {
+    let entity = literal(mapping.entity.name);
+    let source = literal(&mapping.source);
+    if !mapping.key.is_empty() {
+        let parts: Vec<_> =
+            mapping.key.iter().map(|part| format!("nullif(trim(CAST({} AS VARCHAR)), '')", part.sql())).collect();
+        format!("key_of('{secret}', {entity}, {source}, {})", parts.join(", "))
+    } else if mapping.each.is_some() {
+        format!("key_of('{secret}', {entity}, {source}, _source_key, CAST(each_no AS VARCHAR))")
+    } else {
+        "_source_key".into()
+    }
+}
+
+fn outputs(mapping: &Mapping) -> Vec<String> {
+    let mut columns: Vec<String> =
+        ["record_key", "keep", "rank", "_source_key", "_version", "_commit"].map(String::from).to_vec();
+    columns.extend(mapping.entity.fields.iter().map(|field| format!("{} AS {}", output(mapping, field), ident(field.name))));
+    columns.extend(mapping.fields.iter().map(|(name, _)| format!("f_{name}['issue'] AS x_{name}")));
+    for (at, identifier) in mapping.identifiers.iter().enumerate() {
+        let bound = |side: &str, there: bool| {
+            if there {
+                format!("i{at}_{side}['value'] AS i{at}_{side}")
+            } else {
+                format!("CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS i{at}_{side}")
+            }
+        };
+        columns.push(format!("i{at}['value'] AS i{at}_value"));
+        columns.push(format!("i{at}['masked'] AS i{at}_masked"));
+        columns.push(format!("i{at}['issue'] AS i{at}_issue"));
+        columns.push(bound("from", identifier.valid_from.is_some()));
+        columns.push(bound("to", identifier.valid_to.is_some()));
+    }
+    columns
+}
+
+/// What a column of the entity is filled with: what is mapped to it, or a part of what is mapped beside it.
+fn output(mapping: &Mapping, field: &Field) -> String {
+    let mapped = |name: &str| mapping.maps(name).is_some();
+    let part_of_name = match field.name {
+        "family_name" => Some("family"),
+        "given_name" => Some("given"),
+        "name_masked" => Some("masked"),
+        _ => None,
+    };
+    let part_of_address =
+        matches!(field.name, "country" | "province" | "city" | "district" | "street" | "postcode") && mapped("address");
+    match (mapped(field.name), part_of_name) {
+        (true, _) if field.normaliser == Normaliser::Address => "CAST(NULL AS VARCHAR)".into(),
+        (true, _) if part_of_address => format!("coalesce(f_{0}['value'], f_address['{0}'])", field.name),
+        (true, _) => format!("f_{}['value']", field.name),
+        (false, Some(part)) if mapped("name") => format!("f_name['{part}']"),
+        (false, None) if part_of_address => format!("f_address['{}']", field.name),
+        (false, None) if field.name == "name" && mapped("family_name") && mapped("given_name") => {
+            "nullif(trim(concat_ws('', f_family_name['value'], f_given_name['value'])), '')".into()
+        }
+        (false, None) if field.name == "currency" => match &mapping.currency {
+            Some(currency) => literal(currency),
+            None => "CAST(NULL AS VARCHAR)".into(),
+        },
+        _ => "NULL".into(),
+    }
+}

@@ -1,0 +1,185 @@
+//! Builds one column from texts: text as it is, anything else by exact parsing.
+
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
+    TimestampMicrosecondArray, new_null_array,
+};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::error::ArrowError;
+use std::sync::Arc;
+
+use super::time::{self, Zone};
+use super::value;
+use crate::TIMEZONE;
+
+/// A column under construction. A text that is empty, or blank where it is not wanted as text, is null.
+pub(super) enum Column {
+    Text(Text),
+    Int64(Vec<Option<i64>>),
+    Decimal { values: Vec<Option<i128>>, precision: u8, scale: i8 },
+    Date(Vec<Option<i32>>),
+    Timestamp { values: Vec<Option<i64>>, zone: Zone, label: Option<Arc<str>> },
+    Boolean(Vec<Option<bool>>),
+    Float64(Vec<Option<f64>>),
+    /// Any other type: texts that Arrow casts at the end.
+    Other(Text, DataType),
+}
+
+impl Column {
+    /// A column of `field`'s type with room for `rows` and `bytes` of text.
+    pub(super) fn new(field: &Field, rows: usize, bytes: usize) -> Self {
+        match field.data_type() {
+            DataType::Utf8 => Self::Text(Text::with_capacity(rows, bytes)),
+            DataType::Int64 => Self::Int64(Vec::with_capacity(rows)),
+            &DataType::Decimal128(precision, scale) => {
+                Self::Decimal { values: Vec::with_capacity(rows), precision, scale }
+            }
+            DataType::Date32 => Self::Date(Vec::with_capacity(rows)),
+            DataType::Timestamp(TimeUnit::Microsecond, label) => {
+                Self::Timestamp { values: Vec::with_capacity(rows), zone: zone(field), label: label.clone() }
+            }
+            DataType::Boolean => Self::Boolean(Vec::with_capacity(rows)),
+            DataType::Float64 => Self::Float64(Vec::with_capacity(rows)),
+            other => Self::Other(Text::with_capacity(rows, bytes), other.clone()),
+        }
+    }
+
+    /// Appends the texts at `spans` of `buffer`; `misfit` is called with the place in `spans` of each that did not fit.
+    pub(super) fn extend(
+        &mut self,
+        buffer: &[u8],
+        spans: impl ExactSizeIterator<Item = (u32, u32)> + Clone,
+        misfit: impl FnMut(usize),
+    ) {
+        match self {
+            Self::Text(text) | Self::Other(text, _) => text.extend(buffer, spans),
+            Self::Int64(values) => parse_all(values, buffer, spans, misfit, value::integer),
+            Self::Decimal { values, precision, scale } => {
+                let (precision, scale) = (*precision, *scale);
+                parse_all(values, buffer, spans, misfit, |text| value::decimal(text, precision, scale));
+            }
+            Self::Date(values) => parse_all(values, buffer, spans, misfit, time::date),
+            Self::Timestamp { values, zone, .. } => {
+                parse_all(values, buffer, spans, misfit, |text| time::timestamp(text, zone));
+            }
+            Self::Boolean(values) => parse_all(values, buffer, spans, misfit, value::boolean),
+            Self::Float64(values) => parse_all(values, buffer, spans, misfit, value::float),
+        }
+    }
+
+    /// The finished column; `misfit` is called with the row and text of each value that only the end shows not to fit.
+    pub(super) fn finish(self, misfit: impl FnMut(usize, &str)) -> Result<ArrayRef, ArrowError> {
+        Ok(match self {
+            Self::Text(text) => Arc::new(text.finish()?),
+            Self::Int64(values) => Arc::new(Int64Array::from(values)),
+            Self::Decimal { values, precision, scale } => {
+                Arc::new(Decimal128Array::from(values).with_precision_and_scale(precision, scale)?)
+            }
+            Self::Date(values) => Arc::new(Date32Array::from(values)),
+            Self::Timestamp { values, label, .. } => {
+                Arc::new(TimestampMicrosecondArray::from(values).with_timezone_opt(label))
+            }
+            Self::Boolean(values) => Arc::new(BooleanArray::from(values)),
+            Self::Float64(values) => Arc::new(Float64Array::from(values)),
+            Self::Other(text, data_type) => cast_texts(text.finish()?, &data_type, misfit)?,
+        })
+    }
+}
+
+/// The zone of `field`'s times that carry no offset.
+pub(super) fn zone(field: &Field) -> Zone {
+    Zone::new(field.metadata().get(TIMEZONE).and_then(|name| name.parse().ok()).unwrap_or(chrono_tz::Tz::UTC))
+}
+
+fn parse_all<T>(
+    values: &mut Vec<Option<T>>,
+    buffer: &[u8],
+    spans: impl ExactSizeIterator<Item = (u32, u32)>,
+    mut misfit: impl FnMut(usize),
+    mut parse: impl FnMut(&[u8]) -> Option<T>,
+) {
+    values.extend(spans.enumerate().map(|(place, (start, end))| {
+        let text = &buffer[start as usize..end as usize];
+        let value = parse(text);
+        if value.is_none() && !text.trim_ascii().is_empty() {
+            misfit(place);
+        }
+        value
+    }));
+}
+
+fn cast_texts(
+    texts: StringArray,
+    data_type: &DataType,
+    mut misfit: impl FnMut(usize, &str),
+) -> Result<ArrayRef, ArrowError> {
+    let options = CastOptions { safe: true, ..CastOptions::default() };
+    let cast = cast_with_options(&texts, data_type, &options)
+        .unwrap_or_else(|_| new_null_array(data_type, texts.len()));
+    for row in 0..texts.len() {
+        if texts.is_valid(row) && cast.is_null(row) {
+            misfit(row, texts.value(row));
+        }
+    }
+    Ok(cast)
+}
+
+/// A text column under construction: values are appended without an allocation or a call for each.
+pub(super) struct Text {
+    values: Vec<u8>,
+    ends: Vec<i32>,
+}
+
+impl Text {
+    /// Short values are copied as blocks of this many bytes, which is faster than copying their length.
+    const BLOCK: usize = 16;
+
+    fn with_capacity(rows: usize, bytes: usize) -> Self {
+        let mut ends = Vec::with_capacity(rows + 1);
+        ends.push(0);
+        Self { values: Vec::with_capacity(bytes + Self::BLOCK), ends }
+    }
+
+    fn extend(&mut self, buffer: &[u8], spans: impl Iterator<Item = (u32, u32)> + Clone) {
+        let total: usize = spans.clone().map(|(start, end)| (end - start) as usize).sum();
+        let mut at = self.values.len();
+        self.values.resize(at + total + Self::BLOCK, 0);
+        for (start, end) in spans {
+            let (start, length) = (start as usize, (end - start) as usize);
+            let source = &buffer[start..];
+            match (source.first_chunk::<{ Self::BLOCK }>(), self.values[at..].first_chunk_mut::<{ Self::BLOCK }>()) {
+                (Some(from), Some(to)) if length <= Self::BLOCK => *to = *from,
+                _ => self.values[at..at + length].copy_from_slice(&source[..length]),
+            }
+            at += length;
+            // A page is under 2 GiB, so this does not wrap; if it did, Arrow would refuse the offsets.
+            self.ends.push(at as i32);
+        }
+        self.values.truncate(at);
+    }
+
+    fn finish(self) -> Result<StringArray, ArrowError> {
+        let ends = &self.ends;
+        let valid = BooleanBuffer::collect_bool(ends.len() - 1, |row| ends[row] < ends[row + 1]);
+        let nulls = Some(NullBuffer::new(valid)).filter(|nulls| nulls.null_count() > 0);
+        StringArray::try_new(OffsetBuffer::new(self.ends.into()), Buffer::from(self.values), nulls)
+    }
+}
+
+/// Reads a text column as `field`'s type; `misfit` is called with the row and text of each value that does not fit.
+pub(super) fn from_texts(
+    texts: &ArrayRef,
+    field: &Field,
+    mut misfit: impl FnMut(usize, &str),
+) -> Result<ArrayRef, ArrowError> {
+    let texts = texts.as_string::<i32>();
+    let mut column = Column::new(field, texts.len(), texts.value_data().len());
+    let spans = texts.offsets().windows(2).enumerate().map(|(row, pair)| match texts.is_valid(row) {
+        true => (pair[0] as u32, pair[1] as u32),
+        false => (0, 0),
+    });
+    column.extend(texts.value_data(), spans, |row| misfit(row, texts.value(row)));
+    column.finish(misfit)
+}

@@ -1,0 +1,210 @@
+//! Dates and times from text, year first only: `12/27/2018` could be read two ways and is not read at all.
+//!
+//! A time without an offset is in the column's zone ([`crate::TIMEZONE`]): where clocks are set back the earlier of the
+//! two is meant; a time that clocks skip does not exist and does not fit. Digits below a microsecond are dropped.
+
+use chrono::{NaiveDate, NaiveDateTime, Offset, TimeZone};
+use chrono_tz::Tz;
+
+const DAY: i64 = 86_400;
+
+/// Days since 1970-01-01. A time of day may follow if it is midnight.
+pub(super) fn date(text: &[u8]) -> Option<i32> {
+    let (days, rest) = day(text.trim_ascii())?;
+    if !rest.is_empty() && time_of_day(rest)? != (0, None) {
+        return None;
+    }
+    i32::try_from(days).ok()
+}
+
+/// Microseconds since 1970-01-01 00:00 UTC. A date alone is its midnight.
+pub(super) fn timestamp(text: &[u8], zone: &mut Zone) -> Option<i64> {
+    let (days, rest) = day(text.trim_ascii())?;
+    let (micros, offset) = if rest.is_empty() { (0, None) } else { time_of_day(rest)? };
+    let (seconds, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
+    let local = days * DAY + seconds;
+    let utc = match offset {
+        Some(offset) => local - offset,
+        None => zone.utc(local)?,
+    };
+    Some(utc * 1_000_000 + fraction)
+}
+
+/// A zone that remembers the last hour's offset, as neighbouring rows have neighbouring times.
+pub(super) struct Zone {
+    tz: Tz,
+    hour: i64,
+    offset: i64,
+}
+
+impl Zone {
+    pub(super) fn new(tz: Tz) -> Self {
+        Self { tz, hour: i64::MIN, offset: 0 }
+    }
+
+    /// Seconds in UTC of seconds on the zone's clocks.
+    pub(super) fn utc(&mut self, local: i64) -> Option<i64> {
+        if self.tz == Tz::UTC {
+            return Some(local);
+        }
+        let hour = local.div_euclid(3600);
+        if hour == self.hour {
+            return Some(local - self.offset);
+        }
+        let (first, last) = (self.offset_at(hour * 3600), self.offset_at(hour * 3600 + 3599));
+        if let (Some((first, true)), Some((last, true))) = (first, last)
+            && first == last
+        {
+            (self.hour, self.offset) = (hour, first);
+            return Some(local - first);
+        }
+        self.offset_at(local).map(|(offset, _)| local - offset)
+    }
+
+    /// The offset in force, the earlier one if there are two, and whether it is the only one.
+    fn offset_at(&self, local: i64) -> Option<(i64, bool)> {
+        let naive: NaiveDateTime = chrono::DateTime::from_timestamp(local, 0)?.naive_utc();
+        let found = self.tz.offset_from_local_datetime(&naive);
+        let offset = i64::from(found.clone().earliest()?.fix().local_minus_utc());
+        Some((offset, found.single().is_some()))
+    }
+}
+
+/// The day at the start of `text`, in days since 1970-01-01, and what follows it.
+fn day(text: &[u8]) -> Option<(i64, &[u8])> {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    let (year, month, day, rest) = if digits == 8 {
+        (number(&text[..4])?, number(&text[4..6])?, number(&text[6..8])?, &text[8..])
+    } else if digits == 4 {
+        let (year, rest) = (number(&text[..4])?, &text[4..]);
+        if let Some(rest) = rest.strip_prefix("年".as_bytes()) {
+            let (month, rest) = one_or_two(rest)?;
+            let (day, rest) = one_or_two(rest.strip_prefix("月".as_bytes())?)?;
+            (year, month, day, rest.strip_prefix("日".as_bytes())?)
+        } else {
+            let (separator, rest) = rest.split_first()?;
+            if !matches!(separator, b'-' | b'/' | b'.') {
+                return None;
+            }
+            let (month, rest) = one_or_two(rest)?;
+            let (day, rest) = one_or_two(rest.strip_prefix(std::slice::from_ref(separator))?)?;
+            (year, month, day, rest)
+        }
+    } else {
+        return None;
+    };
+    if year == 0 {
+        return None;
+    }
+    let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
+    Some((i64::from(date.to_epoch_days()), rest))
+}
+
+/// Microseconds since midnight and the offset from UTC in seconds, from all of `text`.
+fn time_of_day(text: &[u8]) -> Option<(i64, Option<i64>)> {
+    let text = text.strip_prefix(b"T").or_else(|| text.strip_prefix(b" ")).unwrap_or(text).trim_ascii_start();
+    let (hour, rest) = one_or_two(text)?;
+    let (minute, mut rest) = two(rest.strip_prefix(b":")?)?;
+    let (mut second, mut fraction) = (0, 0);
+    if let Some(after) = rest.strip_prefix(b":") {
+        (second, rest) = two(after)?;
+        if let Some(after) = rest.strip_prefix(b".") {
+            let digits = after.iter().take_while(|b| b.is_ascii_digit()).count();
+            if digits == 0 {
+                return None;
+            }
+            for place in 0..6 {
+                fraction = fraction * 10 + after.get(place).filter(|_| place < digits).map_or(0, |b| i64::from(b - b'0'));
+            }
+            rest = &after[digits..];
+        }
+    }
+    let seconds = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
+    if minute > 59 || second > 59 || seconds > DAY || (seconds == DAY && fraction > 0) {
+        return None;
+    }
+    Some((seconds * 1_000_000 + fraction, offset(rest.trim_ascii_start())?))
+}
+
+fn offset(text: &[u8]) -> Option<Option<i64>> {
+    let (sign, rest) = match text {
+        [] => return Some(None),
+        b"Z" | b"z" => return Some(Some(0)),
+        [b'+', rest @ ..] => (1, rest),
+        [b'-', rest @ ..] => (-1, rest),
+        _ => return None,
+    };
+    let (hours, rest) = two(rest)?;
+    let minutes = match rest.strip_prefix(b":").unwrap_or(rest) {
+        [] => 0,
+        rest => match two(rest)? {
+            (minutes @ 0..=59, []) => minutes,
+            _ => return None,
+        },
+    };
+    (hours <= 18).then(|| Some(sign * (i64::from(hours) * 3600 + i64::from(minutes) * 60)))
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    digits.iter().try_fold(0, |value, b| b.is_ascii_digit().then(|| value * 10 + u32::from(b - b'0')))
+}
+
+fn two(text: &[u8]) -> Option<(u32, &[u8])> {
+    let (digits, rest) = text.split_at_checked(2)?;
+    Some((number(digits)?, rest))
+}
+
+fn one_or_two(text: &[u8]) -> Option<(u32, &[u8])> {
+    let digits = text.iter().take(2).take_while(|b| b.is_ascii_digit()).count();
+    if digits == 0 || text.get(digits).is_some_and(u8::is_ascii_digit) {
+        return None;
+    }
+    Some((number(&text[..digits])?, &text[digits..]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn micros(text: &str, tz: Tz) -> Option<String> {
+        let micros = timestamp(text.as_bytes(), &mut Zone::new(tz))?;
+        Some(chrono::DateTime::from_timestamp_micros(micros)?.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
+    }
+
+    #[test]
+    fn common_ways_of_writing_a_day_are_read() {
+        for text in ["2025-03-01", "2025/3/1", "2025.03.01", "20250301", "2025年3月1日", " 2025-03-01 00:00:00 "] {
+            assert_eq!(date(text.as_bytes()), Some(20148), "{text}");
+        }
+        for text in ["03/01/2025", "2025-02-30", "0000-00-00", "2025-03-01 10:00", "2025-3", "2025-03-011", "45658", "2025/03-01"] {
+            assert_eq!(date(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_in_the_columns_zone() {
+        let shanghai = Tz::Asia__Shanghai;
+        assert_eq!(micros("2025-01-01 08:00:00", shanghai).as_deref(), Some("2025-01-01T00:00:00Z"));
+        assert_eq!(micros("2025/1/1 8:00", shanghai).as_deref(), Some("2025-01-01T00:00:00Z"));
+        assert_eq!(micros("2025-01-01T08:00:00.1234567+08:00", Tz::UTC).as_deref(), Some("2025-01-01T00:00:00.123456Z"));
+        assert_eq!(micros("2025-01-01T00:00:00Z", shanghai).as_deref(), Some("2025-01-01T00:00:00Z"));
+        assert_eq!(micros("2025-01-01 24:00", Tz::UTC).as_deref(), Some("2025-01-02T00:00:00Z"));
+        assert_eq!(micros("1969-12-31 23:59:59.5", Tz::UTC).as_deref(), Some("1969-12-31T23:59:59.500Z"));
+        for text in ["2025-01-01 8", "2025-01-01 08:60", "2025-01-01 08:00 PM", "2025-01-01 24:00:01", "2025-01-01 08:00:00."] {
+            assert_eq!(micros(text, shanghai), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn clocks_set_back_mean_the_earlier_time_and_skipped_times_do_not_exist() {
+        let new_york = Tz::America__New_York;
+        assert_eq!(micros("2025-11-02 01:30:00", new_york).as_deref(), Some("2025-11-02T05:30:00Z"));
+        assert_eq!(micros("2025-03-09 02:30:00", new_york), None);
+        let mut zone = Zone::new(new_york);
+        let near: Vec<_> = ["2025-03-09 01:59:59", "2025-03-09 02:00:00", "2025-03-09 03:00:00", "2025-03-09 03:30:00"]
+            .iter()
+            .map(|text| timestamp(text.as_bytes(), &mut zone).map(|micros| micros / 1_000_000 % DAY / 60))
+            .collect();
+        assert_eq!(near, [Some(6 * 60 + 59), None, Some(7 * 60), Some(7 * 60 + 30)]);
+    }
+}

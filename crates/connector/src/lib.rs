@@ -1,0 +1,22 @@
+//! What a connector author depends on, and nothing else of ours.
+//!
+//! A connector says which streams it has ([`Connector::discover`]) and hands out pages ([`Reader::next`]); a page is a
+//! record batch or bytes to decode. Decoding, back-pressure, state and commits are the framework's. This crate knows no
+//! lake, no engine and no pipeline.
+
+#![forbid(unsafe_code)]
+
+pub mod decode;
+mod error;
+mod page;
+mod position;
+mod registry;
+mod secret;
+mod stream;
+
+pub use error::{Error, Fault, Kind, Retry};
+pub use page::{CsvDialect, CsvPage, Data, Event, JsonPage, JsonShape, Page, Rejected, Withdrawal};
+pub use position::{Position, State};
+pub use registry::{AnyFactory, Connector, Context, Factory, ReadRequest, Reader, Registry};
+pub use secret::{Secret, SecretRef};
+pub use stream::{Capabilities, Cursor, Deletes, PERSONAL, Personal, Stream, TIMEZONE};

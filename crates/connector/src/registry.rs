@@ -1,0 +1,143 @@
+//! The connector's traits, and the registry that holds them. A registry is a value: there is no global.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
+use crate::{Capabilities, Error, Event, Kind, State, Stream};
+
+/// A source with its configuration.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// Can the source be reached and read with this configuration? Reads no record.
+    ///
+    /// # Errors
+    /// What is wrong, with the mend.
+    async fn check(&self) -> Result<(), Error>;
+
+    /// The streams, with typed schemas. May look at headers, descriptions and a few records; changes nothing.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] if there is nothing to look at yet.
+    async fn discover(&self) -> Result<Vec<Stream>, Error>;
+
+    /// Reads a stream from where `request.state` stands.
+    ///
+    /// # Errors
+    /// If reading cannot start. Errors of one partition are events ([`Event::Discard`]), so that the others go on.
+    async fn read(&self, request: ReadRequest) -> Result<Box<dyn Reader>, Error>;
+}
+
+/// Hands out a stream's events, in order. Dropping it stops the reading.
+#[async_trait]
+pub trait Reader: Send {
+    /// The next event; `None` at the end.
+    ///
+    /// # Errors
+    /// If the stream cannot go on. What came since the last checkpoint is not committed.
+    async fn next(&mut self) -> Result<Option<Event>, Error>;
+}
+
+/// What is to be read.
+#[derive(Debug, Clone)]
+pub struct ReadRequest {
+    pub stream: Stream,
+    pub state: State,
+}
+
+/// What a connector is told of its surroundings.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The source's name in the pipeline.
+    pub source: String,
+    /// The zone of times that carry none.
+    pub timezone: chrono_tz::Tz,
+}
+
+/// A kind of connector: its name, its configuration and how one is made. Implemented once per connector crate.
+pub trait Factory: Send + Sync + 'static {
+    /// Documents each field with its default; denies unknown fields.
+    type Config: DeserializeOwned + JsonSchema;
+
+    /// The name in `connector = "…"`.
+    fn name(&self) -> &'static str;
+
+    /// One line for `tributary connectors`.
+    fn summary(&self) -> &'static str;
+
+    fn capabilities(&self) -> Capabilities;
+
+    /// # Errors
+    /// [`Kind::Config`] if values do not fit together. Reaches for nothing outside.
+    fn build(&self, config: Self::Config, context: &Context) -> Result<Box<dyn Connector>, Error>;
+}
+
+/// A [`Factory`] with its configuration type erased.
+pub trait AnyFactory: Send + Sync {
+    fn name(&self) -> &'static str;
+    fn summary(&self) -> &'static str;
+    fn capabilities(&self) -> Capabilities;
+    /// JSON schema of the configuration.
+    fn schema(&self) -> serde_json::Value;
+    /// # Errors
+    /// [`Kind::Config`] if the configuration does not fit the schema.
+    fn build(&self, config: serde_json::Value, context: &Context) -> Result<Box<dyn Connector>, Error>;
+}
+
+impl<F: Factory> AnyFactory for F {
+    fn name(&self) -> &'static str {
+        Factory::name(self)
+    }
+
+    fn summary(&self) -> &'static str {
+        Factory::summary(self)
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Factory::capabilities(self)
+    }
+
+    fn schema(&self) -> serde_json::Value {
+        schemars::schema_for!(F::Config).to_value()
+    }
+
+    fn build(&self, config: serde_json::Value, context: &Context) -> Result<Box<dyn Connector>, Error> {
+        let config = serde_json::from_value(config)
+            .map_err(|e| Error::new(Kind::Config, format!("source `{}`: {e}", context.source)))?;
+        Factory::build(self, config, context)
+    }
+}
+
+/// The connectors a program knows.
+#[derive(Clone, Default)]
+pub struct Registry(BTreeMap<&'static str, Arc<dyn AnyFactory>>);
+
+impl Registry {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn register(&mut self, factory: impl AnyFactory + 'static) {
+        self.0.insert(factory.name(), Arc::new(factory));
+    }
+
+    /// # Errors
+    /// If there is none of that name; the error says which there are.
+    pub fn get(&self, name: &str) -> Result<&Arc<dyn AnyFactory>, Error> {
+        self.0.get(name).ok_or_else(|| {
+            let known: Vec<_> = self.0.keys().map(|known| format!("`{known}`")).collect();
+            Error::new(Kind::Config, format!("there is no connector `{name}`")).hint(format!("known: {}", known.join(", ")))
+        })
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.0.keys().copied()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn AnyFactory>> {
+        self.0.values()
+    }
+}

@@ -1,0 +1,92 @@
+//! What a stream is: its schema, key, cursor and how it tells of deletions. All of it is data that the framework asks for.
+
+use arrow::datatypes::{Field, SchemaRef};
+
+/// Metadata key of an Arrow field that says how personal its values are; see [`Personal`].
+pub const PERSONAL: &str = "tributary.personal";
+
+/// Metadata key of a timestamp field that names the zone of its times that carry no offset, such as `Asia/Shanghai`; UTC
+/// where it is missing. A connector sets it from [`crate::Context::timezone`], so that decoding needs nothing but the schema.
+pub const TIMEZONE: &str = "tributary.timezone";
+
+/// How personal a column's values are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Personal {
+    None,
+    /// Narrows down who it is, with others: a birthday, a city.
+    Quasi,
+    /// Says who it is: a name, a phone number. What nobody has declared counts as this.
+    Identifier,
+    /// Needs a reason of its own: health, religion.
+    Sensitive,
+}
+
+impl Personal {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Quasi => "quasi",
+            Self::Identifier => "identifier",
+            Self::Sensitive => "sensitive",
+        }
+    }
+
+    /// What a field says of itself; an identifier unless it says otherwise.
+    pub fn of(field: &Field) -> Self {
+        match field.metadata().get(PERSONAL).map(String::as_str) {
+            Some("none") => Self::None,
+            Some("quasi") => Self::Quasi,
+            Some("sensitive") => Self::Sensitive,
+            _ => Self::Identifier,
+        }
+    }
+}
+
+/// How a stream is read again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cursor {
+    /// All of it, each time.
+    None,
+    /// By a column that grows; the boundary is inclusive.
+    Column(String),
+    /// By positions that only the connector understands, one per partition.
+    Positions,
+}
+
+/// How a stream tells of deleted records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletes {
+    /// It does not.
+    Never,
+    /// By records of their own.
+    Feed,
+    /// By withdrawing a scope, such as a file's rows, when it shows other content.
+    Scope,
+}
+
+/// A stream of a source.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    pub name: String,
+    /// Typed columns as the source declares them; text where it declares none.
+    pub schema: SchemaRef,
+    /// Columns that name a record within the stream; empty: records are known by scope and ordinal.
+    pub primary_key: Vec<String>,
+    pub cursor: Cursor,
+    pub deletes: Deletes,
+    /// The column that orders a record's versions; `None`: the page says ([`crate::Page::version`]).
+    pub version: Option<String>,
+}
+
+/// What a connector can do, as data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Capabilities {
+    /// Reading resumes after the last checkpoint.
+    pub resumes: bool,
+    /// A later read shows only what is new or changed.
+    pub incremental: bool,
+    /// Deletions are seen.
+    pub deletes: bool,
+    /// Reads over a network.
+    pub remote: bool,
+}

@@ -1,0 +1,164 @@
+//! The session: tables by two-part names, functions, bounded memory.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
+use datafusion::common::TableReference;
+use datafusion::datasource::{MemTable, TableProvider};
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
+use tributary_lake::{Lake, Table, TableName};
+
+use crate::key::KeyOf;
+use crate::snapshot::store_url;
+use crate::{Error, Result, Snapshot};
+
+const CATALOG: &str = "lake";
+
+/// Bounds of a session.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Bytes for sorts, joins and aggregations before they spill.
+    pub memory: usize,
+    /// How many parts a plan runs in; the number of cores if `None`.
+    pub partitions: Option<usize>,
+    /// Whether names without quotes are taken as lower case, as in standard SQL. Mappings are not: a header is as it is.
+    pub fold_case: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { memory: 512 << 20, partitions: None, fold_case: false }
+    }
+}
+
+/// A session over one lake.
+pub struct Session {
+    context: SessionContext,
+    lake: Lake,
+}
+
+impl Session {
+    /// # Errors
+    /// If the spill folder cannot be set up.
+    pub fn new(lake: &Lake, options: &Options) -> Result<Self> {
+        let mut config = SessionConfig::new()
+            .with_information_schema(true)
+            .with_default_catalog_and_schema(CATALOG, "public")
+            .set_bool("datafusion.sql_parser.enable_ident_normalization", options.fold_case)
+            .set_bool("datafusion.execution.parquet.pushdown_filters", true)
+            .set_str("datafusion.execution.time_zone", "UTC");
+        if let Some(partitions) = options.partitions {
+            config = config.with_target_partitions(partitions);
+        }
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(FairSpillPool::new(options.memory)))
+            .with_disk_manager_builder(DiskManagerBuilder::default().with_mode(DiskManagerMode::OsTmpDirectory))
+            .build_arc()
+            .map_err(Error::query("start"))?;
+        let context = SessionContext::new_with_config_rt(config, runtime);
+        context.register_object_store(store_url(lake)?.as_ref(), lake.location.store.clone());
+        context.register_udf(ScalarUDF::from(KeyOf::new()));
+        Ok(Self { context, lake: lake.clone() })
+    }
+
+    /// The DataFusion context, for what this type does not cover.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    pub fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    fn provide(&self, name: &TableName, provider: Arc<dyn TableProvider>) -> Result<()> {
+        let catalog = self.context.catalog(CATALOG);
+        if let Some(catalog) = catalog.filter(|catalog| catalog.schema(&name.layer).is_none()) {
+            catalog
+                .register_schema(&name.layer, Arc::new(MemorySchemaProvider::new()) as Arc<dyn SchemaProvider>)
+                .map_err(Error::query(format!("register layer `{}`", name.layer)))?;
+        }
+        let reference = TableReference::partial(name.layer.clone(), name.name.clone());
+        // A table registered again is replaced.
+        let failed = || Error::query(format!("register table `{name}`"));
+        self.context.deregister_table(reference.clone()).map_err(failed())?;
+        self.context.register_table(reference, provider).map_err(failed())?;
+        Ok(())
+    }
+
+    /// Registers a table as it was loaded.
+    ///
+    /// # Errors
+    /// If its log cannot be read.
+    pub fn register(&self, table: &Table) -> Result<()> {
+        self.provide(&table.name, Arc::new(Snapshot::new(&self.lake, table)?))
+    }
+
+    /// Loads the newest version of a table and registers it; `None` if there is no such table.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub async fn load(&self, name: &TableName) -> Result<Option<Table>> {
+        let table = self.lake.table(name).await?;
+        if let Some(table) = &table {
+            self.register(table)?;
+        }
+        Ok(table)
+    }
+
+    /// Registers rows held in memory as a table.
+    ///
+    /// # Errors
+    /// If a batch is not of the schema.
+    pub fn register_batches(&self, name: &TableName, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<()> {
+        let table = MemTable::try_new(schema, vec![batches]).map_err(Error::query(format!("register `{name}`")))?;
+        self.provide(name, Arc::new(table))
+    }
+
+    pub fn register_function(&self, function: ScalarUDF) {
+        self.context.register_udf(function);
+    }
+
+    /// Plans a query. `doing` completes "the engine could not …" in an error.
+    ///
+    /// # Errors
+    /// If it cannot be planned.
+    pub async fn sql(&self, doing: &str, sql: &str) -> Result<DataFrame> {
+        self.context.sql(sql).await.map_err(Error::query(doing))
+    }
+
+    /// All rows of a query; for results known to be small.
+    ///
+    /// # Errors
+    /// If it cannot be planned or run.
+    pub async fn collect(&self, doing: &str, sql: &str) -> Result<Vec<RecordBatch>> {
+        self.sql(doing, sql).await?.collect().await.map_err(Error::query(doing))
+    }
+
+    /// The rows of a query as a stream.
+    ///
+    /// # Errors
+    /// If it cannot be planned.
+    pub async fn stream(&self, doing: &str, sql: &str) -> Result<SendableRecordBatchStream> {
+        self.sql(doing, sql).await?.execute_stream().await.map_err(Error::query(doing))
+    }
+
+    /// The one number that a query such as `select count(*) …` answers.
+    ///
+    /// # Errors
+    /// If it cannot be run.
+    pub async fn count(&self, doing: &str, sql: &str) -> Result<u64> {
+        let batches = self.collect(doing, sql).await?;
+        let value = batches.iter().find(|batch| batch.num_rows() > 0).map(|batch| batch.column(0).clone());
+        let Some(value) = value else { return Ok(0) };
+        let value = arrow::compute::cast(&value, &arrow::datatypes::DataType::Int64)?;
+        let value = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&value);
+        Ok(u64::try_from(value.value(0)).unwrap_or_default())
+    }
+}

@@ -1,0 +1,92 @@
+//! Planted faults, for tests of crash safety and of the ledger. In release builds every call is nothing.
+//!
+//! `TRIBUTARY_FAULT=kill:<point>:<n>` ends the process by SIGKILL the n-th time (from 1) it passes the point;
+//! `TRIBUTARY_FAULT=error:<point>:<n>` makes the n-th pass an error; `TRIBUTARY_FAULT=drop:<stage>` drops one row there.
+//! `TRIBUTARY_FAULT_LOG=<file>` appends the name of every point passed, so that a test knows which there are.
+
+/// Passes a point where a process may end.
+///
+/// # Errors
+/// Only if a fault of kind `error` is planted here.
+#[cfg(debug_assertions)]
+pub fn point(name: &str) -> crate::Result<()> {
+    debug::point(name)
+}
+
+/// Passes a point where a process may end.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn point(_name: &str) -> crate::Result<()> {
+    Ok(())
+}
+
+/// Whether a row is to be dropped at this stage (once).
+#[cfg(debug_assertions)]
+pub fn drops(stage: &str) -> bool {
+    debug::drops(stage)
+}
+
+/// Whether a row is to be dropped at this stage (once).
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn drops(_stage: &str) -> bool {
+    false
+}
+
+#[cfg(debug_assertions)]
+mod debug {
+    use std::io::Write;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    enum Fault {
+        Kill(String, u64),
+        Error(String, u64),
+        Drop(String),
+    }
+
+    fn planted() -> Option<&'static Fault> {
+        static FAULT: OnceLock<Option<Fault>> = OnceLock::new();
+        FAULT
+            .get_or_init(|| {
+                let text = std::env::var("TRIBUTARY_FAULT").ok()?;
+                let mut parts = text.splitn(3, ':');
+                let (kind, place) = (parts.next()?, parts.next()?.to_owned());
+                let nth = parts.next().and_then(|n| n.parse().ok()).unwrap_or(1);
+                match kind {
+                    "kill" => Some(Fault::Kill(place, nth)),
+                    "error" => Some(Fault::Error(place, nth)),
+                    "drop" => Some(Fault::Drop(place)),
+                    _ => None,
+                }
+            })
+            .as_ref()
+    }
+
+    pub fn point(name: &str) -> crate::Result<()> {
+        static PASSED: AtomicU64 = AtomicU64::new(0);
+        if let Ok(path) = std::env::var("TRIBUTARY_FAULT_LOG")
+            && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path)
+        {
+            let _ = writeln!(file, "{name}");
+        }
+        match planted() {
+            Some(Fault::Kill(place, nth)) if place == name => {
+                if PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *nth {
+                    let _ = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
+                    std::process::abort();
+                }
+                Ok(())
+            }
+            Some(Fault::Error(place, nth)) if place == name => {
+                if PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *nth { Err(crate::Error::Planted) } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn drops(stage: &str) -> bool {
+        static DONE: AtomicBool = AtomicBool::new(false);
+        matches!(planted(), Some(Fault::Drop(place)) if place == stage) && !DONE.swap(true, Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,32 @@
+//! Delta tables and what is needed to write them exactly once: commits, state objects, stages, leases, the manifest.
+//!
+//! The only crate that names deltalake. The rest of the program sees [`Table`]s, [`DataFile`]s and record batches. Reading
+//! rows is the engine's; this crate knows files and versions, never SQL.
+
+mod commit;
+mod durable;
+mod error;
+pub mod fault;
+mod key;
+mod lease;
+mod location;
+mod manifest;
+mod objects;
+mod probe;
+mod root;
+mod stage;
+mod state;
+mod table;
+mod write;
+
+pub use commit::{Change, Txn};
+pub use error::{Error, Result};
+pub use key::key_of;
+pub use lease::Lease;
+pub use location::Location;
+pub use manifest::{run_schema, Manifest, RunRecord, RUN_TABLE};
+pub use root::{Lake, LakeInfo};
+pub use stage::{StageCommit, StageLog, StageRecord, TableChange};
+pub use state::{Epoch, Progress, StreamId, StreamLog};
+pub use table::{DataFile, Table, TableName, TableSpec};
+pub use write::{bucket_of, TableWriter, WriterOptions};

@@ -1,0 +1,122 @@
+//! A lake: its place, its id, its seed, and the sequence of its commits.
+
+use chrono::Utc;
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use serde::{Deserialize, Serialize};
+
+use crate::objects::{self, Created};
+use crate::{Error, Location, Result, TableName, probe};
+
+const FORMAT: u32 = 1;
+/// How many of the newest commit numbers are kept as objects.
+const KEPT_NUMBERS: i64 = 16;
+
+/// What is written once, when a lake is made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LakeInfo {
+    pub format: u32,
+    pub id: String,
+    /// Keys of hashes are derived from it; two lakes with one seed and one history are equal.
+    pub seed: String,
+    pub created: chrono::DateTime<Utc>,
+}
+
+/// An open lake.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    pub location: Location,
+    pub info: LakeInfo,
+}
+
+impl Lake {
+    /// Opens the lake at `location`.
+    ///
+    /// # Errors
+    /// [`Error::NoLake`] if there is none, [`Error::Format`] if a newer program made it.
+    pub async fn open(location: Location) -> Result<Self> {
+        let path = location.path(["_tributary", "lake.json"]);
+        let Some(bytes) = objects::get(&location, &path).await? else {
+            return Err(Error::NoLake { location: location.text });
+        };
+        let info: LakeInfo = objects::from_bytes(&bytes, "_tributary/lake.json")?;
+        if info.format > FORMAT {
+            return Err(Error::Format { what: "_tributary/lake.json".into(), format: info.format });
+        }
+        Ok(Self { location, info })
+    }
+
+    /// Opens the lake, or makes it with `seed` (or a random one). A store that is not a local folder is tried first: it
+    /// must keep create-only writes apart.
+    ///
+    /// # Errors
+    /// [`Error::Location`] if the store cannot carry a lake.
+    pub async fn open_or_create(location: Location, seed: Option<&str>) -> Result<Self> {
+        match Self::open(location.clone()).await {
+            Err(Error::NoLake { .. }) => {}
+            other => return other,
+        }
+        if !location.local {
+            probe::conditional_put(&location).await?;
+        }
+        let seed = match seed {
+            Some(text) => text.to_owned(),
+            None => format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()),
+        };
+        let info = LakeInfo { format: FORMAT, id: uuid::Uuid::new_v4().to_string(), seed, created: Utc::now() };
+        let path = location.path(["_tributary", "lake.json"]);
+        objects::create(&location, &path, objects::to_bytes(&info, "_tributary/lake.json")?).await?;
+        Self::open(location).await
+    }
+
+    /// A key for keyed hashes of one purpose.
+    pub fn key(&self, purpose: &str) -> [u8; 32] {
+        blake3::derive_key(&format!("tributary v1 {purpose}"), self.info.seed.as_bytes())
+    }
+
+    /// The next number of the lake's commit sequence. Numbers are never given twice; some may be left out.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn next_commit(&self) -> Result<i64> {
+        let folder = self.location.path(["_tributary", "commit"]);
+        let names = objects::names(&self.location, &folder).await?;
+        let numbers: Vec<i64> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        let mut next = numbers.iter().max().map_or(1, |newest| newest + 1);
+        while objects::create(&self.location, &folder.clone().join(format!("{next:012}")), Vec::new()).await?
+            == Created::Exists
+        {
+            next += 1;
+        }
+        for old in numbers.iter().filter(|number| **number < next - KEPT_NUMBERS) {
+            objects::delete(&self.location, &folder.clone().join(format!("{old:012}"))).await?;
+        }
+        Ok(next)
+    }
+
+    /// All tables there are, by name.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn tables(&self) -> Result<Vec<TableName>> {
+        let store = &self.location.store;
+        let listed = |path: &object_store::path::Path| Error::store("list", path.clone());
+        let root = store.list_with_delimiter(Some(&self.location.prefix)).await.map_err(listed(&self.location.prefix))?;
+        let mut found = Vec::new();
+        for layer in root.common_prefixes {
+            let Some(layer_name) = layer.filename().filter(|name| !name.starts_with('_')) else { continue };
+            let inner = store.list_with_delimiter(Some(&layer)).await.map_err(listed(&layer))?;
+            for table in inner.common_prefixes {
+                if let Some(name) = table.filename() {
+                    let log = table.clone().join("_delta_log");
+                    let mut entries = store.list(Some(&log));
+                    if entries.try_next().await.map_err(listed(&log))?.is_some() {
+                        found.push(TableName::new(layer_name, name));
+                    }
+                }
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+}

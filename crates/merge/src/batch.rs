@@ -1,0 +1,118 @@
+//! Reading rows out of batches, and building columns.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
+use futures::StreamExt;
+use tributary_engine::datafusion::execution::SendableRecordBatchStream;
+use tributary_engine::{Error, Result};
+
+/// A batch whose columns are text, numbers or flags, by place.
+pub struct Rows {
+    columns: Vec<Column>,
+    pub len: usize,
+}
+
+enum Column {
+    Text(StringArray),
+    Number(Int64Array),
+    Flag(BooleanArray),
+}
+
+impl Rows {
+    pub fn new(batch: &RecordBatch) -> std::result::Result<Self, ArrowError> {
+        let columns = batch.columns().iter().map(|column| match column.data_type() {
+            DataType::Boolean => Ok(Column::Flag(column.as_boolean().clone())),
+            DataType::Int64 | DataType::Int32 | DataType::UInt64 | DataType::Date32 => number(column),
+            DataType::Timestamp(_, zone) => {
+                let micros = cast(column, &DataType::Timestamp(TimeUnit::Microsecond, zone.clone()))?;
+                number(&micros)
+            }
+            _ => Ok(Column::Text(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())),
+        });
+        Ok(Self { columns: columns.collect::<std::result::Result<_, ArrowError>>()?, len: batch.num_rows() })
+    }
+
+    pub fn text(&self, column: usize, row: usize) -> Option<&str> {
+        match self.columns.get(column) {
+            Some(Column::Text(array)) if array.is_valid(row) => Some(array.value(row)),
+            _ => None,
+        }
+    }
+
+    /// Micros for a time, days for a date.
+    pub fn number(&self, column: usize, row: usize) -> Option<i64> {
+        match self.columns.get(column) {
+            Some(Column::Number(array)) if array.is_valid(row) => Some(array.value(row)),
+            _ => None,
+        }
+    }
+
+    pub fn flag(&self, column: usize, row: usize) -> bool {
+        matches!(self.columns.get(column), Some(Column::Flag(array)) if array.is_valid(row) && array.value(row))
+    }
+}
+
+fn number(column: &ArrayRef) -> std::result::Result<Column, ArrowError> {
+    let wide = match column.data_type() {
+        DataType::Date32 => cast(&cast(column, &DataType::Int32)?, &DataType::Int64)?,
+        _ => cast(column, &DataType::Int64)?,
+    };
+    Ok(Column::Number(wide.as_primitive::<Int64Type>().clone()))
+}
+
+/// The rows of a sorted stream, one at a time.
+pub struct Cursor {
+    stream: SendableRecordBatchStream,
+    doing: &'static str,
+    rows: Rows,
+    at: usize,
+}
+
+impl Cursor {
+    pub fn new(stream: SendableRecordBatchStream, doing: &'static str) -> Self {
+        Self { stream, doing, rows: Rows { columns: Vec::new(), len: 0 }, at: 0 }
+    }
+
+    /// The present row, or none at the end.
+    pub async fn peek(&mut self) -> Result<Option<(&Rows, usize)>> {
+        while self.at >= self.rows.len {
+            match self.stream.next().await {
+                None => return Ok(None),
+                Some(batch) => {
+                    self.rows = Rows::new(&batch.map_err(Error::query(self.doing))?)?;
+                    self.at = 0;
+                }
+            }
+        }
+        Ok(Some((&self.rows, self.at)))
+    }
+
+    pub fn advance(&mut self) {
+        self.at += 1;
+    }
+}
+
+pub fn texts<T: AsRef<str>>(values: impl IntoIterator<Item = Option<T>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<StringArray>())
+}
+
+pub fn numbers(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<Int64Array>())
+}
+
+pub fn flags(values: impl IntoIterator<Item = bool>) -> ArrayRef {
+    Arc::new(values.into_iter().map(Some).collect::<BooleanArray>())
+}
+
+/// A batch of `schema` from columns that are cast to its types.
+pub fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    let columns = columns.iter().zip(schema.fields()).map(|(column, field)| match (column.data_type(), field.data_type()) {
+        (DataType::Int64, DataType::Date32) => cast(&cast(column, &DataType::Int32)?, &DataType::Date32),
+        (_, wanted) => cast(column, wanted),
+    });
+    Ok(RecordBatch::try_new(schema.clone(), columns.collect::<std::result::Result<_, ArrowError>>()?)?)
+}

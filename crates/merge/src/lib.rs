@@ -1,0 +1,28 @@
+//! Merging records into customers: which records are one person, under which id, with which values.
+//!
+//! The stages [`people`] (records → ids, tables `identity.*`) and [`golden`] (ids → golden records, tables `customer.*`) read
+//! and write tables. The modules below them are the pure core. They take slices and give values back; they know no table, no clock and no
+//! randomness, and the order of their input does not show in their output. Records are numbered by the caller, `u32`
+//! positions in an array sorted by the record's key, so that the order of numbers is the order of keys.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`names`] | are two names forms of one name? how many unlike names share a value? |
+//! | [`certain`] | which records that share one strong identifier are certainly one person? |
+//! | [`cluster`] | which records are one person, all edges and prohibitions considered? |
+//! | [`identity`] | which customer id does each cluster bear, and what has changed since the last run? |
+//! | [`survive`] | which value does the golden record show? |
+#![forbid(unsafe_code)]
+
+mod batch;
+pub mod certain;
+pub mod cluster;
+pub mod golden;
+pub mod identity;
+pub mod names;
+pub mod people;
+mod rules;
+pub mod survive;
+mod tables;
+
+pub use rules::{FieldRule, IdentifierRule, Rules};

@@ -1,0 +1,123 @@
+//! The tables of identity and of golden records.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
+use tributary_lake::{TableName, TableSpec};
+use tributary_model::{Personal, plain};
+
+fn spec(layer: &str, name: &str, fields: Vec<Field>) -> TableSpec {
+    TableSpec { name: TableName::new(layer, name), schema: Arc::new(Schema::new(fields)) }
+}
+
+fn text(name: &str) -> Field {
+    plain(name, DataType::Utf8, Personal::None)
+}
+
+fn number(name: &str) -> Field {
+    plain(name, DataType::Int64, Personal::None)
+}
+
+fn flag(name: &str) -> Field {
+    plain(name, DataType::Boolean, Personal::None)
+}
+
+/// Which record belongs to which customer. A record that is gone stays, retired, in case it comes back.
+pub fn member() -> TableSpec {
+    spec(
+        "identity",
+        "member",
+        vec![
+            text("record_key"),
+            text("customer_id"),
+            text("source"),
+            // A stub is an identifier that orders name and that is a record by itself.
+            flag("stub"),
+            flag("retired"),
+            // A stub whose identifier more people share than may: nobody's.
+            flag("shared"),
+            number("since"),
+        ],
+    )
+}
+
+/// Why two records are one (`certain`), or are not in spite of a shared identifier (`vetoed`, `refused`).
+pub fn edge() -> TableSpec {
+    spec("identity", "edge", vec![text("a"), text("b"), text("kind"), text("type"), text("scope"), text("reason")])
+}
+
+/// What happened to ids and members, in order.
+pub fn event() -> TableSpec {
+    spec(
+        "identity",
+        "event",
+        vec![
+            number("number"),
+            number("ordinal"),
+            text("kind"),
+            text("customer_id"),
+            text("other_id"),
+            text("record_key"),
+            number("generation"),
+            text("run_id"),
+        ],
+    )
+}
+
+/// The golden record.
+pub fn customer() -> TableSpec {
+    let who = |name: &str| plain(name, DataType::Utf8, Personal::Identifier);
+    let near = |name: &str| plain(name, DataType::Utf8, Personal::Quasi);
+    let time = |name: &str| plain(name, DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), Personal::None);
+    spec(
+        "customer",
+        "customer",
+        vec![
+            text("customer_id"),
+            who("name"),
+            who("family_name"),
+            who("given_name"),
+            flag("name_masked"),
+            near("gender"),
+            plain("birthday", DataType::Date32, Personal::Quasi),
+            who("phone"),
+            flag("phone_masked"),
+            who("email"),
+            who("member_no"),
+            near("company"),
+            near("language"),
+            near("segment"),
+            near("country"),
+            near("province"),
+            near("city"),
+            near("district"),
+            who("street"),
+            near("postcode"),
+            time("joined_at"),
+            time("source_ts"),
+            number("records"),
+            text("sources"),
+            // Known by an identifier on an order only.
+            flag("stub"),
+        ],
+    )
+}
+
+/// Which record gave each field of a golden record, and by which rule.
+pub fn provenance() -> TableSpec {
+    spec(
+        "customer",
+        "provenance",
+        vec![text("customer_id"), text("field"), text("record_key"), text("source"), text("rule")],
+    )
+}
+
+/// An id that is part of another now.
+pub fn redirect() -> TableSpec {
+    spec("customer", "redirect", vec![text("customer_id"), text("current_id")])
+}
+
+/// Which customer an order, an answer or a visit belongs to, and by which type of identifier that is known.
+pub fn attribution() -> TableSpec {
+    spec("customer", "attribution", vec![text("entity"), text("record_key"), text("customer_id"), text("type")])
+}

@@ -1,0 +1,15 @@
+//! The pipeline file and what is done with it.
+//!
+//! [`config::parse`] turns TOML into [`Pipeline`], where everything that can be wrong later knows its place in the file;
+//! [`validate`] holds it against the connectors, the customer model and the columns of the sources. Both report all they
+//! find, as [`Diagnostic`]s with line, column, caret and mend. Neither reaches for anything outside.
+
+#![forbid(unsafe_code)]
+
+pub mod config;
+pub mod diagnostic;
+mod validate;
+
+pub use config::{Parsed, Pipeline, json_schema, load, parse, parse_bytes};
+pub use diagnostic::{Diagnostic, Span, Spanned};
+pub use validate::{Columns, ExprError, Expressions, Model, validate};
