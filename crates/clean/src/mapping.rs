@@ -39,7 +39,7 @@ pub fn literal(text: &str) -> String {
 pub struct IdentifierMapping {
     pub kind: String,
     /// Where the value holds: a shop, an app, a programme. Empty: everywhere.
-    pub scope: String,
+    pub scope: Expr,
     pub value: Expr,
     pub valid_from: Option<Expr>,
     pub valid_to: Option<Expr>,

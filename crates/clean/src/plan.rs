@@ -53,7 +53,7 @@ pub fn element_count_sql(mapping: &Mapping) -> Option<String> {
 }
 
 /// The columns that [`mapped_sql`] answers, in order: `record_key, keep, rank, source_key, version, commit`, one column per
-/// field of the entity, one issue column per mapped field, five columns per identifier.
+/// field of the entity, one issue column per mapped field, six columns per identifier.
 pub fn mapped_sql(mapping: &Mapping, secret: &str) -> String {
     let mut with = current(mapping);
     let from = match &mapping.each {
@@ -88,6 +88,7 @@ pub fn mapped_sql(mapping: &Mapping, secret: &str) -> String {
             format!("{function}(CAST({} AS VARCHAR), {options}, CAST(_read_at AS DATE){more})", expr.sql())
         };
         columns.push(format!("{} AS i{at}", call(&identifier.value, "clean_identifier", &format!(", {kind}"))));
+        columns.push(format!("coalesce(trim(CAST({} AS VARCHAR)), '') AS i{at}_scope", identifier.scope.sql()));
         for (side, bound) in [("from", &identifier.valid_from), ("to", &identifier.valid_to)] {
             if let Some(bound) = bound {
                 columns.push(format!("{} AS i{at}_{side}", call(bound, "clean_timestamp", "")));
@@ -139,6 +140,7 @@ fn outputs(mapping: &Mapping) -> Vec<String> {
         columns.push(format!("i{at}['issue'] AS i{at}_issue"));
         columns.push(bound("from", identifier.valid_from.is_some()));
         columns.push(bound("to", identifier.valid_to.is_some()));
+        columns.push(format!("i{at}_scope"));
     }
     columns
 }

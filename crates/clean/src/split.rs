@@ -144,8 +144,8 @@ impl<'a> Splitter<'a> {
         }
         let mut identifiers = Vec::new();
         for identifier in &self.mapping.identifiers {
-            let [value, masked, issue, from, to] = std::array::from_fn(|offset| batch.column(at + offset));
-            at += 5;
+            let [value, masked, issue, from, to, scope] = std::array::from_fn(|offset| batch.column(at + offset));
+            at += 6;
             note(&identifier.kind, issue, counts)?;
             let value = cast(&taken(value)?, &arrow::datatypes::DataType::Utf8)?;
             let found = arrow::compute::is_not_null(&value)?;
@@ -154,7 +154,7 @@ impl<'a> Splitter<'a> {
             let text = |text: &str| Arc::new(StringArray::from(vec![text; count])) as ArrayRef;
             let start = if self.mapping.entity.name == "party" { vec![] } else { vec![text(self.mapping.entity.name)] };
             let mut columns = start;
-            columns.extend([some(&record_key)?, some(&source)?, text(&identifier.kind), text(&identifier.scope), some(&value)?]);
+            columns.extend([some(&record_key)?, some(&source)?, text(&identifier.kind), some(&taken(scope)?)?, some(&value)?]);
             columns.push(some(&taken(masked)?)?);
             let schema = if self.mapping.entity.name == "party" {
                 columns.extend([some(&taken(from)?)?, some(&taken(to)?)?]);

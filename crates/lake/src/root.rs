@@ -119,4 +119,14 @@ impl Lake {
         found.sort_unstable();
         Ok(found)
     }
+
+    /// The newest version of a table, from the names of its log alone; `None` if there is no such table.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn latest_version(&self, table: &TableName) -> Result<Option<u64>> {
+        let log = self.location.path([table.layer.as_str(), table.name.as_str(), "_delta_log"]);
+        let names = objects::names(&self.location, &log).await?;
+        Ok(names.iter().filter_map(|name| name.strip_suffix(".json")?.parse().ok()).max())
+    }
 }

@@ -8,8 +8,16 @@
 
 pub mod config;
 pub mod diagnostic;
+pub mod observe;
+mod project;
+mod raw;
+mod run;
+mod sync;
 mod validate;
 
 pub use config::{Parsed, Pipeline, json_schema, load, parse, parse_bytes};
 pub use diagnostic::{Diagnostic, Span, Spanned};
+pub use project::{Project, ReadySource, RunDate};
+pub use run::{Error, Plan, RunOptions, Step, Summary, plan, run};
+pub use sync::{Counts as SyncCounts, Report as SyncReport};
 pub use validate::{Columns, ExprError, Expressions, Model, validate};

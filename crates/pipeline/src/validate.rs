@@ -62,7 +62,8 @@ pub fn validate(
     columns: &dyn Columns,
     expressions: &dyn Expressions,
 ) -> Vec<Diagnostic> {
-    let mut validator = Validator { pipeline, registry, model, columns, expressions, problems: Vec::new(), blanks: Vec::new() };
+    let mut validator =
+        Validator { pipeline, registry, model, columns, expressions, problems: Vec::new(), blanks: Vec::new() };
     pipeline.sources.iter().for_each(|source| validator.source(source));
     pipeline.maps.iter().for_each(|map| validator.map(map));
     pipeline.merge.iter().for_each(|merge| validator.merge(merge));
@@ -93,7 +94,8 @@ impl Validator<'_> {
         let literals: Vec<Span> = secret::literals(&source.table).into_iter().map(|(_, span)| span).collect();
         self.blanks.extend(&literals);
         let ours: Vec<&str> = source_keys().collect();
-        let theirs = Table(source.table.0.iter().filter(|entry| !ours.contains(&entry.key.as_str())).cloned().collect());
+        let theirs =
+            Table(source.table.0.iter().filter(|entry| !ours.contains(&entry.key.as_str())).cloned().collect());
         let node = Node { span: source.span, value: Value::Table(theirs) };
         secret::urls(&node, &mut self.blanks);
         let Ok(factory) = self.registry.get(&source.connector) else {
@@ -127,11 +129,7 @@ impl Validator<'_> {
     }
 
     fn map(&mut self, map: &Map) {
-        let columns = if self.stream(map) {
-            self.columns.columns(&map.from.source, &map.from.stream)
-        } else {
-            None
-        };
+        let columns = if self.stream(map) { self.columns.columns(&map.from.source, &map.from.stream) } else { None };
         let to = &map.to;
         match self.model.fields(to) {
             Some(fields) => {
@@ -183,7 +181,8 @@ impl Validator<'_> {
             let known = discovered.is_some_and(|streams| streams.contains(stream));
             let message = format!("source `{source}` does not read the stream `{stream}`");
             if known {
-                self.problems.push(Problem::new(stream.span, message).help(format!("add it to `streams` of `{source}`")));
+                self.problems
+                    .push(Problem::new(stream.span, message).help(format!("add it to `streams` of `{source}`")));
             } else {
                 self.unknown(stream.span, message, stream, names);
             }
@@ -238,7 +237,12 @@ impl Validator<'_> {
         let fields = self.model.golden_fields();
         for (field, rule) in &merge.survivorship.fields {
             if !fields.contains(&field.as_str()) {
-                self.unknown(field.span, format!("the golden record has no field `{field}`"), field, fields.iter().copied());
+                self.unknown(
+                    field.span,
+                    format!("the golden record has no field `{field}`"),
+                    field,
+                    fields.iter().copied(),
+                );
             }
             if let Rule::Prefer(sources) = rule {
                 sources.iter().for_each(|source| self.preferred(source));
@@ -259,7 +263,8 @@ impl Validator<'_> {
         let everywhere = lake.value.contains("://") || lake.value.starts_with('/');
         if self.pipeline.engine.cluster.is_some() && !everywhere && !lake.value.is_empty() {
             let problem = Problem::new(lake.span, "a cluster cannot read a lake at a relative path");
-            self.problems.push(problem.help("an absolute path that all machines share, or a URL such as `s3://bucket/prefix`"));
+            self.problems
+                .push(problem.help("an absolute path that all machines share, or a URL such as `s3://bucket/prefix`"));
         }
     }
 }

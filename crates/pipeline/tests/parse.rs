@@ -44,7 +44,10 @@ fn a_whole_file_is_read() {
     assert!(stores.config.get("timezone").is_none());
 
     let [members, lines] = pipeline.maps.as_slice() else { panic!("two maps") };
-    assert_eq!((members.from.source.as_str(), members.from.stream.as_str(), members.to.as_str()), ("stores", "members", "party"));
+    assert_eq!(
+        (members.from.source.as_str(), members.from.stream.as_str(), members.to.as_str()),
+        ("stores", "members", "party")
+    );
     assert_eq!(members.key.iter().map(|key| key.as_str()).collect::<Vec<_>>(), ["card_no"]);
     let targets: Vec<_> = members.fields.iter().map(|(target, _)| target.as_str()).collect();
     assert_eq!(targets, ["name", "birthday", "source_ts", "gender"]);
@@ -113,16 +116,25 @@ fn dotted_keys_inline_tables_and_headers_mean_the_same() {
 #[test]
 fn layout_does_not_change_fingerprints_and_meaning_does() {
     let map = |text: &str| pipeline(&format!("{HEAD}{text}")).maps[0].fingerprint();
-    let one = map("[[map]]\nfrom = \"a.b\"\nto = \"party\"\nwhere = \"x  =\\n 1\"\nfields = { name = \"n\", birthday = \"b\" }\n");
-    let moved = map("# moved\n\n[[map]]\nto = \"party\"\nfrom = 'a.b'\nwhere = \"\"\"\nx =\n  1\"\"\"\n[map.fields]\nbirthday = \"b\"\nname = { sql = \"n\" }\n");
-    let crlf = map("[[map]]\r\nfrom = \"a.b\"\r\nto = \"party\"\r\nwhere = \"\"\"x\r\n = 1\"\"\"\r\nfields = { name = \"n\", birthday = \"b\" }\r\n");
-    let other = map("[[map]]\nfrom = \"a.b\"\nto = \"party\"\nwhere = \"x = 2\"\nfields = { name = \"n\", birthday = \"b\" }\n");
+    let one = map(
+        "[[map]]\nfrom = \"a.b\"\nto = \"party\"\nwhere = \"x  =\\n 1\"\nfields = { name = \"n\", birthday = \"b\" }\n",
+    );
+    let moved = map(
+        "# moved\n\n[[map]]\nto = \"party\"\nfrom = 'a.b'\nwhere = \"\"\"\nx =\n  1\"\"\"\n[map.fields]\nbirthday = \"b\"\nname = { sql = \"n\" }\n",
+    );
+    let crlf = map(
+        "[[map]]\r\nfrom = \"a.b\"\r\nto = \"party\"\r\nwhere = \"\"\"x\r\n = 1\"\"\"\r\nfields = { name = \"n\", birthday = \"b\" }\r\n",
+    );
+    let other = map(
+        "[[map]]\nfrom = \"a.b\"\nto = \"party\"\nwhere = \"x = 2\"\nfields = { name = \"n\", birthday = \"b\" }\n",
+    );
     assert_eq!(one, moved);
     assert_eq!(one, crlf);
     assert_ne!(one, other);
     insta::assert_snapshot!(one, @r#"{"each":null,"fields":{"birthday":{"sql":"b"},"name":{"sql":"n"}},"from":["a","b"],"identifiers":[],"key":[],"to":"party","where":"x = 1"}"#);
 
-    let source = |keys: &str| pipeline(&format!("{HEAD}[sources.a]\nconnector = \"files\"\n{keys}")).sources[0].fingerprint();
+    let source =
+        |keys: &str| pipeline(&format!("{HEAD}[sources.a]\nconnector = \"files\"\n{keys}")).sources[0].fingerprint();
     assert_eq!(source("path = \"x\""), source("path = \"y\"\nbatch_rows = 5"));
     assert_eq!(source("timezone = \"Asia/Shanghai\""), source("timezone = \"Asia/Shanghai\"\nregion = \"CN\""));
     assert_ne!(source("timezone = \"Asia/Shanghai\""), source("timezone = \"Asia/Shanghai\"\nregion = \"HK\""));
@@ -140,25 +152,34 @@ fn layout_does_not_change_fingerprints_and_meaning_does() {
 
 #[test]
 fn syntax_errors_are_shown_with_the_rest_of_the_file() {
-    insta::assert_snapshot!(cases(parsed, &[
-        ("text without quotes, and more below", "name = \"p\"\nlake = lake/x\nscheduel = 1\n"),
-        ("a string that is not closed", "name = \"p\nlake = \"lake\"\n"),
-        ("a header that is not closed", "name = \"p\"\nlake = \"lake\"\n[sources.crm\nconnector = 1\n"),
-        ("a path with backslashes", "name = \"p\"\nlake = \"C:\\lake\"\n"),
-        ("a table that is not closed", "name = \"p\"\nlake = \"lake\"\nengine = { memory = \"1GB\"\n[mart]\n"),
-        ("a list that is not closed", "name = \"p\"\nlake = \"lake\"\nmap = [\n{ from = \"a.b\" }\n"),
-        ("two on one line", "name = \"p\" lake = \"lake\"\n"),
-        ("no sign between", "name \"p\"\nlake = \"lake\"\n"),
-        ("a string that is not closed before others", "name = 'p\nlake = \"lake\"\nlak = 1\n"),
-        ("a literal over several lines that is not closed", "name = \"p\"\nlake = '''lake\n"),
-        ("no value", "name =\nlake = \"lake\"\n"),
-        ("a key twice", "name = \"p\"\nlake = \"lake\"\nname = \"q\"\nlak = 1\n"),
-        ("a source twice", "name = \"p\"\nlake = \"lake\"\n[sources.a]\nconnector = \"files\"\n[sources.a]\nconnector = \"files\"\n"),
-        ("two broken lines", "name = p\nlake = \"lake\"\nseed = [1 2]\n"),
-        ("a multi-line string that is not closed", "name = \"p\"\nlake = \"\"\"lake\n[mart]\n"),
-        ("a number that is too large", "name = \"p\"\nlake = \"lake\"\n[mart.rfm]\nwindow_days = 99999999999999999999\n"),
-        ("no number", "name = \"p\"\nlake = \"lake\"\n[mart.lifecycle]\nat_risk_quantile = nan\n"),
-    ]));
+    insta::assert_snapshot!(cases(
+        parsed,
+        &[
+            ("text without quotes, and more below", "name = \"p\"\nlake = lake/x\nscheduel = 1\n"),
+            ("a string that is not closed", "name = \"p\nlake = \"lake\"\n"),
+            ("a header that is not closed", "name = \"p\"\nlake = \"lake\"\n[sources.crm\nconnector = 1\n"),
+            ("a path with backslashes", "name = \"p\"\nlake = \"C:\\lake\"\n"),
+            ("a table that is not closed", "name = \"p\"\nlake = \"lake\"\nengine = { memory = \"1GB\"\n[mart]\n"),
+            ("a list that is not closed", "name = \"p\"\nlake = \"lake\"\nmap = [\n{ from = \"a.b\" }\n"),
+            ("two on one line", "name = \"p\" lake = \"lake\"\n"),
+            ("no sign between", "name \"p\"\nlake = \"lake\"\n"),
+            ("a string that is not closed before others", "name = 'p\nlake = \"lake\"\nlak = 1\n"),
+            ("a literal over several lines that is not closed", "name = \"p\"\nlake = '''lake\n"),
+            ("no value", "name =\nlake = \"lake\"\n"),
+            ("a key twice", "name = \"p\"\nlake = \"lake\"\nname = \"q\"\nlak = 1\n"),
+            (
+                "a source twice",
+                "name = \"p\"\nlake = \"lake\"\n[sources.a]\nconnector = \"files\"\n[sources.a]\nconnector = \"files\"\n"
+            ),
+            ("two broken lines", "name = p\nlake = \"lake\"\nseed = [1 2]\n"),
+            ("a multi-line string that is not closed", "name = \"p\"\nlake = \"\"\"lake\n[mart]\n"),
+            (
+                "a number that is too large",
+                "name = \"p\"\nlake = \"lake\"\n[mart.rfm]\nwindow_days = 99999999999999999999\n"
+            ),
+            ("no number", "name = \"p\"\nlake = \"lake\"\n[mart.lifecycle]\nat_risk_quantile = nan\n"),
+        ]
+    ));
 }
 
 #[test]
@@ -212,7 +233,13 @@ fn no_file_makes_the_parser_panic() {
         let parsed = parse_bytes(Path::new("p.toml"), &bytes);
         tributary_pipeline::diagnostic::render(&parsed.diagnostics, true);
         if let Some(pipeline) = &parsed.pipeline {
-            let found = tributary_pipeline::validate(pipeline, &support::registry(), &support::World, &support::World, &support::World);
+            let found = tributary_pipeline::validate(
+                pipeline,
+                &support::registry(),
+                &support::World,
+                &support::World,
+                &support::World,
+            );
             tributary_pipeline::diagnostic::render(&found, false);
         }
     }
@@ -233,59 +260,106 @@ fn a_file_that_is_not_there_is_said_to_be_so() {
 
 #[test]
 fn unknown_keys_are_reported_everywhere() {
-    insta::assert_snapshot!(cases(parsed, &[
-        ("at the top", "name = \"p\"\n\nlak = \"lake/x\"\n"),
-        ("in every table", "name = \"p\"\nlake = \"lake\"\n[schedule]\ncorn = \"0 3 * * *\"\n[[map]]\nform = \"a.b\"\nto = \"party\"\nwhen = \"x\"\n[[map.identifiers]]\ntype = \"phone\"\nvalu = \"m\"\n[merge]\nidentifier = {}\n[merge.identifiers]\nphone = { max_name = 3 }\n[merge.survivorship]\nphone = { preferred = [\"a\"] }\n[mart]\nasof = \"run_date\"\nrfm = { days = 3 }\n[engine]\nmemroy = \"1GB\"\n"),
-        ("in a field", "name = \"p\"\nlake = \"lake\"\n[[map]]\nfrom = \"a.b\"\nto = \"party\"\nfields = { name = { colum = \"n\" } }\n"),
-        ("in a source, where a connector's keys may be any", "name = \"p\"\nlake = \"lake\"\n[sources.a]\nconnecter = \"files\"\n"),
-    ]));
+    insta::assert_snapshot!(cases(
+        parsed,
+        &[
+            ("at the top", "name = \"p\"\n\nlak = \"lake/x\"\n"),
+            (
+                "in every table",
+                "name = \"p\"\nlake = \"lake\"\n[schedule]\ncorn = \"0 3 * * *\"\n[[map]]\nform = \"a.b\"\nto = \"party\"\nwhen = \"x\"\n[[map.identifiers]]\ntype = \"phone\"\nvalu = \"m\"\n[merge]\nidentifier = {}\n[merge.identifiers]\nphone = { max_name = 3 }\n[merge.survivorship]\nphone = { preferred = [\"a\"] }\n[mart]\nasof = \"run_date\"\nrfm = { days = 3 }\n[engine]\nmemroy = \"1GB\"\n"
+            ),
+            (
+                "in a field",
+                "name = \"p\"\nlake = \"lake\"\n[[map]]\nfrom = \"a.b\"\nto = \"party\"\nfields = { name = { colum = \"n\" } }\n"
+            ),
+            (
+                "in a source, where a connector's keys may be any",
+                "name = \"p\"\nlake = \"lake\"\n[sources.a]\nconnecter = \"files\"\n"
+            ),
+        ]
+    ));
 }
 
 #[test]
 fn missing_keys_are_reported_at_their_table() {
-    insta::assert_snapshot!(cases(parsed, &[
-        ("an empty file", ""),
-        ("a source without a connector", "name = \"p\"\nlake = \"lake\"\n[sources.a]\npath = \"x\"\n[[map]]\nto = \"party\"\n[[map.identifiers]]\ntype = \"phone\"\n"),
-        ("inline", "name = \"p\"\nlake = \"lake\"\nschedule = { timezone = \"UTC\" }\nmart = { summary = {} }\n"),
-        ("a strength", "name = \"p\"\nlake = \"lake\"\n[merge.identifiers]\nweibo = { max_names = 3 }\n"),
-    ]));
+    insta::assert_snapshot!(cases(
+        parsed,
+        &[
+            ("an empty file", ""),
+            (
+                "a source without a connector",
+                "name = \"p\"\nlake = \"lake\"\n[sources.a]\npath = \"x\"\n[[map]]\nto = \"party\"\n[[map.identifiers]]\ntype = \"phone\"\n"
+            ),
+            ("inline", "name = \"p\"\nlake = \"lake\"\nschedule = { timezone = \"UTC\" }\nmart = { summary = {} }\n"),
+            ("a strength", "name = \"p\"\nlake = \"lake\"\n[merge.identifiers]\nweibo = { max_names = 3 }\n"),
+        ]
+    ));
 }
 
 #[test]
 fn wrong_types_are_reported_at_their_value() {
-    insta::assert_snapshot!(cases(parsed, &[
-        ("at the top", "name = 1\nlake = [\"lake\"]\nschedule = \"daily\"\nsources = []\nmap = {}\n"),
-        ("in a source", "name = \"p\"\nlake = \"lake\"\n[sources.a]\nconnector = true\nstreams = \"Contacts\"\nbatch_rows = \"many\"\nmax_rejected = 0.5\ncron = 3\n"),
-        ("out of bounds", "name = \"\"\nlake = \" \"\n[sources.a]\nconnector = \"files\"\nstreams = []\nbatch_rows = 0\nmax_rejected = -1\n[mart.lifecycle]\nchurned_quantile = 1.5\nat_risk_quantile = 0\n"),
-        ("in a map", "name = \"p\"\nlake = \"lake\"\n[[map]]\nfrom = 3\nto = \"party\"\nkey = 3\nwhere = true\nfields = { name = 3, birthday = { column = 3 }, gender = {}, source_ts = { column = \"a\", sql = \"b\" } }\n"),
-        ("in an element", "name = \"p\"\nlake = \"lake\"\nmap = [3]\n[sources.a]\nconnector = \"files\"\nstreams = [\"a\", 3]\n"),
-        ("one header too few", "name = \"p\"\nlake = \"lake\"\n[map]\nfrom = \"a.b\"\nto = \"party\"\n"),
-        ("in merge", "name = \"p\"\nlake = \"lake\"\n[merge.identifiers]\nphone = \"strong\"\nemail = { strength = \"stong\", unique = \"yes\" }\n[merge.survivorship]\ndefault = \"newest\"\nphone = \"most_recnt\"\nname = { prefer = \"crm\" }\nemail = 3\n"),
-    ]));
+    insta::assert_snapshot!(cases(
+        parsed,
+        &[
+            ("at the top", "name = 1\nlake = [\"lake\"]\nschedule = \"daily\"\nsources = []\nmap = {}\n"),
+            (
+                "in a source",
+                "name = \"p\"\nlake = \"lake\"\n[sources.a]\nconnector = true\nstreams = \"Contacts\"\nbatch_rows = \"many\"\nmax_rejected = 0.5\ncron = 3\n"
+            ),
+            (
+                "out of bounds",
+                "name = \"\"\nlake = \" \"\n[sources.a]\nconnector = \"files\"\nstreams = []\nbatch_rows = 0\nmax_rejected = -1\n[mart.lifecycle]\nchurned_quantile = 1.5\nat_risk_quantile = 0\n"
+            ),
+            (
+                "in a map",
+                "name = \"p\"\nlake = \"lake\"\n[[map]]\nfrom = 3\nto = \"party\"\nkey = 3\nwhere = true\nfields = { name = 3, birthday = { column = 3 }, gender = {}, source_ts = { column = \"a\", sql = \"b\" } }\n"
+            ),
+            (
+                "in an element",
+                "name = \"p\"\nlake = \"lake\"\nmap = [3]\n[sources.a]\nconnector = \"files\"\nstreams = [\"a\", 3]\n"
+            ),
+            ("one header too few", "name = \"p\"\nlake = \"lake\"\n[map]\nfrom = \"a.b\"\nto = \"party\"\n"),
+            (
+                "in merge",
+                "name = \"p\"\nlake = \"lake\"\n[merge.identifiers]\nphone = \"strong\"\nemail = { strength = \"stong\", unique = \"yes\" }\n[merge.survivorship]\ndefault = \"newest\"\nphone = \"most_recnt\"\nname = { prefer = \"crm\" }\nemail = 3\n"
+            ),
+        ]
+    ));
 }
 
 #[test]
 fn values_that_make_no_sense_are_reported() {
     let source = |keys: &str| format!("{HEAD}[sources.a]\nconnector = \"files\"\n{keys}\n");
-    insta::assert_snapshot!(cases(parsed, &[
-        ("names", "name = \"my pipeline\"\nlake = \"lake\"\n[sources.POS-1]\nconnector = \"files\"\n[sources.\"门店\"]\nconnector = \"files\"\n"),
-        ("zones", &source("timezone = \"Asia/Shangai\"")),
-        ("zones that people think of", &source("timezone = \"Asia/Beijing\"")),
-        ("zones that are nothing", &source("timezone = \"here\"")),
-        ("cron", &source("cron = \"61 * * * *\"")),
-        ("the schedule", &format!("{HEAD}[schedule]\ncron = \"daily\"\ntimezone = \"UTC+8\"\n")),
-        ("country and currency", &source("region = \"UK\"\ncurrency = \"RMB\"")),
-        ("country and currency in lower case", &source("region = \"cn\"\ncurrency = \"cny\"")),
-        ("country and currency that are nothing", &source("region = \"China mainland\"\ncurrency = \"money\"")),
-        ("order of dates", &source("date_order = \"ydm\"")),
-        ("rejected", &source("max_rejected = \"150%\"")),
-        ("rejected in words", &source("max_rejected = \"few\"")),
-        ("a stream twice", &source("streams = [\"a\", \"b\", \"a\"]")),
-        ("a stream without a source", &format!("{HEAD}[[map]]\nfrom = \"members\"\nto = \"party\"\n")),
-        ("as of", &format!("{HEAD}[mart]\nas_of = \"yesterday\"\nsummary = {{ cut = \"1997-13-01\", unit = \"weeks\" }}\n")),
-        ("quantiles", &format!("{HEAD}[mart.lifecycle]\nat_risk_quantile = 0.99\n")),
-        ("the engine", &format!("{HEAD}[engine]\nmemory = \"plenty\"\ncluster = \"host:50050\"\n")),
-    ]));
+    insta::assert_snapshot!(cases(
+        parsed,
+        &[
+            (
+                "names",
+                "name = \"my pipeline\"\nlake = \"lake\"\n[sources.POS-1]\nconnector = \"files\"\n[sources.\"门店\"]\nconnector = \"files\"\n"
+            ),
+            ("zones", &source("timezone = \"Asia/Shangai\"")),
+            ("zones that people think of", &source("timezone = \"Asia/Beijing\"")),
+            ("zones that are nothing", &source("timezone = \"here\"")),
+            ("cron", &source("cron = \"61 * * * *\"")),
+            ("the schedule", &format!("{HEAD}[schedule]\ncron = \"daily\"\ntimezone = \"UTC+8\"\n")),
+            ("country and currency", &source("region = \"UK\"\ncurrency = \"RMB\"")),
+            ("country and currency in lower case", &source("region = \"cn\"\ncurrency = \"cny\"")),
+            ("country and currency that are nothing", &source("region = \"China mainland\"\ncurrency = \"money\"")),
+            ("order of dates", &source("date_order = \"ydm\"")),
+            ("rejected", &source("max_rejected = \"150%\"")),
+            ("rejected in words", &source("max_rejected = \"few\"")),
+            ("a stream twice", &source("streams = [\"a\", \"b\", \"a\"]")),
+            ("a stream without a source", &format!("{HEAD}[[map]]\nfrom = \"members\"\nto = \"party\"\n")),
+            (
+                "as of",
+                &format!(
+                    "{HEAD}[mart]\nas_of = \"yesterday\"\nsummary = {{ cut = \"1997-13-01\", unit = \"weeks\" }}\n"
+                )
+            ),
+            ("quantiles", &format!("{HEAD}[mart.lifecycle]\nat_risk_quantile = 0.99\n")),
+            ("the engine", &format!("{HEAD}[engine]\nmemory = \"plenty\"\ncluster = \"host:50050\"\n")),
+        ]
+    ));
 }
 
 #[test]
@@ -304,7 +378,8 @@ fn secrets_written_out_are_refused_and_not_shown() {
 
 #[test]
 fn a_line_shown_for_another_reason_hides_its_secrets() {
-    let shown = parsed(&format!("{HEAD}sources = {{ a = {{ connector = 1, dsn = \"hunter2\", password = \"hunter2\" }} }}\n"));
+    let shown =
+        parsed(&format!("{HEAD}sources = {{ a = {{ connector = 1, dsn = \"hunter2\", password = \"hunter2\" }} }}\n"));
     assert!(!shown.contains("hunter2"), "{shown}");
     insta::assert_snapshot!(shown);
 }

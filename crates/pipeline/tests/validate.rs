@@ -42,73 +42,137 @@ fn four_errors_of_four_kinds_are_reported_at_once() {
 
 #[test]
 fn a_connector_s_keys_are_checked_by_its_schema() {
-    insta::assert_snapshot!(cases(checked, &[
-        ("an unknown key of the connector's", &files("path = \"x\"\nencodng = \"utf8\"")),
-        ("an unknown key of ours", &files("path = \"x\"\ntimezon = \"UTC\"")),
-        ("a missing key", &files("")),
-        ("a missing key that is misspelt", &files("pth = \"x\"")),
-        ("wrong types", &files("path = 3\nheader_rows = \"one\"\ncolumns = [\"a\", 3]\nencoding = 5")),
-        ("out of bounds", &files("path = \"x\"\nheader_rows = 300")),
-        ("a choice with descriptions", &files("path = \"x\"\nencoding = \"utf-8\"")),
-        ("a choice without", &zoho("data_center = \"china\"\nclient_id = { env = \"A\" }\nclient_secret = { env = \"B\" }")),
-        ("a tag that is missing", &files("path = \"x\"\nformat = { lines = true }")),
-        ("a tag that is unknown", &files("path = \"x\"\nformat = { kind = \"cvs\" }")),
-        ("a key of another tag", &files("path = \"x\"\nformat = { kind = \"csv\", lines = true }")),
-        ("a type within a tag", &files("path = \"x\"\nformat.kind = \"json\"\nformat.lines = \"yes\"")),
-        ("a table where a word is", &files("path = \"x\"\nformat = \"csv\"")),
-        ("values that do not fit together", &files("path = \"../x\"")),
-        ("a connector that is unknown", &files("path = \"x\"").replace("\"files\"", "\"kafka\"")),
-    ]));
+    insta::assert_snapshot!(cases(
+        checked,
+        &[
+            ("an unknown key of the connector's", &files("path = \"x\"\nencodng = \"utf8\"")),
+            ("an unknown key of ours", &files("path = \"x\"\ntimezon = \"UTC\"")),
+            ("a missing key", &files("")),
+            ("a missing key that is misspelt", &files("pth = \"x\"")),
+            ("wrong types", &files("path = 3\nheader_rows = \"one\"\ncolumns = [\"a\", 3]\nencoding = 5")),
+            ("out of bounds", &files("path = \"x\"\nheader_rows = 300")),
+            ("a choice with descriptions", &files("path = \"x\"\nencoding = \"utf-8\"")),
+            (
+                "a choice without",
+                &zoho("data_center = \"china\"\nclient_id = { env = \"A\" }\nclient_secret = { env = \"B\" }")
+            ),
+            ("a tag that is missing", &files("path = \"x\"\nformat = { lines = true }")),
+            ("a tag that is unknown", &files("path = \"x\"\nformat = { kind = \"cvs\" }")),
+            ("a key of another tag", &files("path = \"x\"\nformat = { kind = \"csv\", lines = true }")),
+            ("a type within a tag", &files("path = \"x\"\nformat.kind = \"json\"\nformat.lines = \"yes\"")),
+            ("a table where a word is", &files("path = \"x\"\nformat = \"csv\"")),
+            ("values that do not fit together", &files("path = \"../x\"")),
+            ("a connector that is unknown", &files("path = \"x\"").replace("\"files\"", "\"kafka\"")),
+        ]
+    ));
 }
 
 #[test]
 fn secrets_known_by_schema_are_refused_and_not_shown() {
-    let text = cases(checked, &[
-        ("a literal", &zoho("client_id = \"hunter2\"\nclient_secret = { env = \"B\" }")),
-        ("a literal whose name says so too is reported once", &zoho("client_id = { env = \"A\" }\nclient_secret = \"hunter2\"\nrefresh_token = \"hunter2\"")),
-        ("a literal deeper down", &zoho("client_id = { env = \"A\" }\nclient_secret = { env = \"B\" }\nheaders = { X-App = \"hunter2\" }")),
-        ("a literal within a table", &zoho("client_id = { vale = \"hunter2\" }\nclient_secret = { env = \"B\", file = \"c\" }")),
-        ("a reference of the wrong type", &zoho("client_id = { command = \"pass show\" }\nclient_secret = {}")),
-        ("missing", &zoho("client_id = { env = \"A\" }")),
-        ("on the line of another error", &format!("{HEAD}sources.crm = {{ connector = \"zoho-crm\", client_id = \"hunter2\", page_size = -1, client_secret = {{ env = \"B\" }} }}\n")),
-        ("of a connector that is unknown", &format!("{HEAD}sources.crm = {{ connector = \"zoho\", dsn = \"hunter2\" }}\n")),
-        ("in a URL", &format!("{HEAD}sources.a = {{ connector = \"files\", path = \"ftp://me:hunter2@host/x\", pth = 1 }}\n")),
-    ]);
+    let text = cases(
+        checked,
+        &[
+            ("a literal", &zoho("client_id = \"hunter2\"\nclient_secret = { env = \"B\" }")),
+            (
+                "a literal whose name says so too is reported once",
+                &zoho("client_id = { env = \"A\" }\nclient_secret = \"hunter2\"\nrefresh_token = \"hunter2\""),
+            ),
+            (
+                "a literal deeper down",
+                &zoho(
+                    "client_id = { env = \"A\" }\nclient_secret = { env = \"B\" }\nheaders = { X-App = \"hunter2\" }",
+                ),
+            ),
+            (
+                "a literal within a table",
+                &zoho("client_id = { vale = \"hunter2\" }\nclient_secret = { env = \"B\", file = \"c\" }"),
+            ),
+            ("a reference of the wrong type", &zoho("client_id = { command = \"pass show\" }\nclient_secret = {}")),
+            ("missing", &zoho("client_id = { env = \"A\" }")),
+            (
+                "on the line of another error",
+                &format!(
+                    "{HEAD}sources.crm = {{ connector = \"zoho-crm\", client_id = \"hunter2\", page_size = -1, client_secret = {{ env = \"B\" }} }}\n"
+                ),
+            ),
+            (
+                "of a connector that is unknown",
+                &format!("{HEAD}sources.crm = {{ connector = \"zoho\", dsn = \"hunter2\" }}\n"),
+            ),
+            (
+                "in a URL",
+                &format!(
+                    "{HEAD}sources.a = {{ connector = \"files\", path = \"ftp://me:hunter2@host/x\", pth = 1 }}\n"
+                ),
+            ),
+        ],
+    );
     assert!(!text.contains("hunter2"), "{text}");
     insta::assert_snapshot!(text);
 }
 
 #[test]
 fn maps_are_checked_against_model_and_columns() {
-    insta::assert_snapshot!(cases(checked, &[
-        ("an unknown entity", &map("").replace("\"party\"", "\"partyy\"")),
-        ("an unknown field", &map("fields = { brithday = \"birth\", shoe_size = \"birth\" }")),
-        ("an unknown type of identifier", &map("identifiers = [{ type = \"fone\", value = \"mobile\" }]")),
-        ("an unknown source", &map("").replace("\"stores.members\"", "\"store.members\"")),
-        ("an unknown stream", &map("").replace("\"stores.members\"", "\"stores.member\"")),
-        ("a stream that is not read", &map("").replace("path = \"x\"", "path = \"x\"\nstreams = [\"tickets\"]")),
-        ("a stream that is not there", &map("").replace("path = \"x\"", "path = \"x\"\nstreams = [\"members\", \"tickts\"]")),
-        ("columns", &map("fields = { name = { column = \"姓名\" }, birthday = { column = \"birht\" } }\nidentifiers = [{ type = \"phone\", value = { column = \"phone\" }, scope = { column = \"shop\" } }]")),
-        ("SQL everywhere", &map("where = \"statu <> 'closed'\"\nkey = [\"card_no\", \"card\"]\nfields = { name = \"upper\" }\nidentifiers = [{ type = \"phone\", value = \"m\", valid_from = \"u\" }]")),
-        ("SQL after wide characters and escapes", &map("where = \"status = '停用\\u0020' , x\"")),
-        ("SQL over several lines", &map("where = \"\"\"\n  status = 'a' ,\n  staus = 'b'\"\"\"")),
-        ("elements of a list", &format!("{STORES}[[map]]\nfrom = \"stores.tickets\"\nto = \"order_line\"\neach = \"line\"\nfields = {{ sku = {{ column = \"skuu\" }}, quantity = \"qty\" }}\n")),
-    ]));
+    insta::assert_snapshot!(cases(
+        checked,
+        &[
+            ("an unknown entity", &map("").replace("\"party\"", "\"partyy\"")),
+            ("an unknown field", &map("fields = { brithday = \"birth\", shoe_size = \"birth\" }")),
+            ("an unknown type of identifier", &map("identifiers = [{ type = \"fone\", value = \"mobile\" }]")),
+            ("an unknown source", &map("").replace("\"stores.members\"", "\"store.members\"")),
+            ("an unknown stream", &map("").replace("\"stores.members\"", "\"stores.member\"")),
+            ("a stream that is not read", &map("").replace("path = \"x\"", "path = \"x\"\nstreams = [\"tickets\"]")),
+            (
+                "a stream that is not there",
+                &map("").replace("path = \"x\"", "path = \"x\"\nstreams = [\"members\", \"tickts\"]")
+            ),
+            (
+                "columns",
+                &map(
+                    "fields = { name = { column = \"姓名\" }, birthday = { column = \"birht\" } }\nidentifiers = [{ type = \"phone\", value = { column = \"phone\" }, scope = { column = \"shop\" } }]"
+                )
+            ),
+            (
+                "SQL everywhere",
+                &map(
+                    "where = \"statu <> 'closed'\"\nkey = [\"card_no\", \"card\"]\nfields = { name = \"upper\" }\nidentifiers = [{ type = \"phone\", value = \"m\", valid_from = \"u\" }]"
+                )
+            ),
+            ("SQL after wide characters and escapes", &map("where = \"status = '停用\\u0020' , x\"")),
+            ("SQL over several lines", &map("where = \"\"\"\n  status = 'a' ,\n  staus = 'b'\"\"\"")),
+            (
+                "elements of a list",
+                &format!(
+                    "{STORES}[[map]]\nfrom = \"stores.tickets\"\nto = \"order_line\"\neach = \"line\"\nfields = {{ sku = {{ column = \"skuu\" }}, quantity = \"qty\" }}\n"
+                )
+            ),
+        ]
+    ));
 }
 
 #[test]
 fn what_nobody_has_looked_at_is_passed_over() {
-    let text = format!("{HEAD}[sources.a]\nconnector = \"files\"\npath = \"x\"\n[[map]]\nfrom = \"a.b\"\nto = \"party\"\nfields = {{ name = \"no such thing\" }}\n");
+    let text = format!(
+        "{HEAD}[sources.a]\nconnector = \"files\"\npath = \"x\"\n[[map]]\nfrom = \"a.b\"\nto = \"party\"\nfields = {{ name = \"no such thing\" }}\n"
+    );
     assert_eq!(checked(&text), "");
 }
 
 #[test]
 fn merge_rules_are_checked_against_model_and_sources() {
-    insta::assert_snapshot!(cases(checked, &[
-        ("a type of identifier", &format!("{HEAD}[merge.identifiers]\nphne = {{ strength = \"strong\" }}\n")),
-        ("a field", &format!("{HEAD}[merge.survivorship]\nadress = \"most_recent\"\n")),
-        ("a source", &format!("{STORES}[merge.survivorship]\nphone = {{ prefer = [\"stors\", \"stores\", \"elsewhere\"] }}\n")),
-    ]));
+    insta::assert_snapshot!(cases(
+        checked,
+        &[
+            ("a type of identifier", &format!("{HEAD}[merge.identifiers]\nphne = {{ strength = \"strong\" }}\n")),
+            ("a field", &format!("{HEAD}[merge.survivorship]\nadress = \"most_recent\"\n")),
+            (
+                "a source",
+                &format!(
+                    "{STORES}[merge.survivorship]\nphone = {{ prefer = [\"stors\", \"stores\", \"elsewhere\"] }}\n"
+                )
+            ),
+        ]
+    ));
 }
 
 #[test]

@@ -101,10 +101,8 @@ pub fn district(text: &str) -> Option<Cow<'_, str>> {
 
 fn tidied(text: &str) -> Option<Cow<'_, str>> {
     let text = prepare(text)?;
-    if !text.contains("  ") && !(text.contains(' ') && text.contains(is_han)) {
-        return Some(text);
-    }
-    Some(Cow::Owned(squeezed(&text)))
+    let loose = text.contains("  ") || (text.contains(' ') && text.contains(is_han));
+    Some(if loose { Cow::Owned(squeezed(&text)) } else { text })
 }
 
 /// One blank between words, none beside a Han character.
@@ -153,7 +151,12 @@ mod tests {
             ("浙江省杭州市西湖区文三路 1 号", "浙江省|杭州市|西湖区|文三路1号"),
             ("杭州文三路1号", "浙江省|杭州市||文三路1号"),
             ("浙江省杭州市下城区体育场路", "浙江省|杭州市|下城区|体育场路"),
-            ("浙江省余杭市临平镇", "浙江省|||余杭市临平镇"),
+            ("浙江省余杭市临平镇", "浙江省|杭州市|余杭区|临平镇"),
+            ("浙江义乌北苑街道", "浙江省|金华市|义乌市|北苑街道"),
+            ("山东莱芜市", "山东省|济南市|莱芜区|"),
+            ("青岛市南区香港中路", "山东省|青岛市|市南区|香港中路"),
+            ("青岛市市南区香港中路", "山东省|青岛市|市南区|香港中路"),
+            ("江苏鼓楼", "江苏省|||鼓楼"),
             ("浙江省杭州市余杭市临平镇", "浙江省|杭州市|余杭区|临平镇"),
             ("福建省厦门市思明区鼓浪屿", "福建省|厦门市|思明区|鼓浪屿"),
             ("安徽省巢湖市", "安徽省|合肥市|巢湖市|"),
@@ -218,6 +221,7 @@ mod tests {
             ("云南大理州大理市", "云南省|大理白族自治州|大理市|"),
             ("云南大理市下关", "云南省|大理白族自治州|大理市|下关"),
             ("香港特别行政区九龙城区", "香港特别行政区|||九龙城区"),
+            ("香港中环", "香港特别行政区|||中环"),
             ("香港九龙尖沙咀", "香港特别行政区|||九龙尖沙咀"),
             ("澳门", "澳门特别行政区|||"),
             ("台湾省台北市信义区", "台湾省|台北市|信义区|"),
@@ -229,8 +233,22 @@ mod tests {
     #[test]
     fn streets_and_words_that_begin_like_a_place_stay_streets() {
         for text in [
-            "中山路12号", "南京路100号", "北京路1号", "北京西路1号", "上海路", "吉林大学南校区", "东方明珠大厦", "人民路1号", "朝阳门外大街",
-            "襄樊市樊城区", "和平里三区", "中国银行", "城区", "河南南路5号", "海口大道", "山东大厦3层",
+            "中山路12号",
+            "南京路100号",
+            "北京路1号",
+            "北京西路1号",
+            "上海路",
+            "吉林大学南校区",
+            "东方明珠大厦",
+            "人民路1号",
+            "朝阳门外大街",
+            "襄樊市樊城区",
+            "和平里三区",
+            "中国银行",
+            "城区",
+            "河南南路5号",
+            "海口大道",
+            "山东大厦3层",
         ] {
             assert_eq!(parts(text, "CN"), format!("|||{text}"));
         }
@@ -270,10 +288,34 @@ mod tests {
     #[test]
     fn western_addresses_are_read_from_the_end() {
         for (text, region, expected, postcode, country) in [
-            ("742 Evergreen Terrace, Springfield, IL 62704", "US", "IL|Springfield||742 Evergreen Terrace", "62704", "US"),
-            ("742 Evergreen Terrace, Apt 2, Springfield, IL 62704-1234, USA", "US", "IL|Springfield||742 Evergreen Terrace, Apt 2", "62704-1234", "US"),
-            ("742 Evergreen Terrace\nSpringfield IL 62704\nUnited States", "CN", "IL|Springfield||742 Evergreen Terrace", "62704", "US"),
-            ("742 Evergreen Terrace, Springfield, Illinois, 62704", "US", "IL|Springfield||742 Evergreen Terrace", "62704", "US"),
+            (
+                "742 Evergreen Terrace, Springfield, IL 62704",
+                "US",
+                "IL|Springfield||742 Evergreen Terrace",
+                "62704",
+                "US",
+            ),
+            (
+                "742 Evergreen Terrace, Apt 2, Springfield, IL 62704-1234, USA",
+                "US",
+                "IL|Springfield||742 Evergreen Terrace, Apt 2",
+                "62704-1234",
+                "US",
+            ),
+            (
+                "742 Evergreen Terrace\nSpringfield IL 62704\nUnited States",
+                "CN",
+                "IL|Springfield||742 Evergreen Terrace",
+                "62704",
+                "US",
+            ),
+            (
+                "742 Evergreen Terrace, Springfield, Illinois, 62704",
+                "US",
+                "IL|Springfield||742 Evergreen Terrace",
+                "62704",
+                "US",
+            ),
             ("742 Evergreen Terrace, Springfield, il", "US", "IL|Springfield||742 Evergreen Terrace", "", ""),
             ("1 Main St Springfield IL 62704", "US", "IL|||1 Main St Springfield", "62704", "US"),
             ("111 Wellington St, Ottawa, ON K1A 0A9", "US", "ON|Ottawa||111 Wellington St", "K1A 0A9", "CA"),
@@ -286,6 +328,9 @@ mod tests {
             ("Drottninggatan 1, 111 51 Stockholm, Sweden", "US", "|Stockholm||Drottninggatan 1", "11151", "SE"),
             ("Rua Augusta 1, 1100-048 Lisboa, Portugal", "US", "|Lisboa||Rua Augusta 1", "1100-048", "PT"),
             ("5 Orchard Road, Singapore", "US", "|||5 Orchard Road", "", "SG"),
+            ("350 5th Ave, New York", "US", "|||350 5th Ave, New York", "", ""),
+            ("350 5th Ave, New York, NY 10118", "US", "NY|New York||350 5th Ave", "10118", "US"),
+            ("Nanjing Road 5, Shanghai 200001, China", "US", "|Shanghai||Nanjing Road 5", "200001", "CN"),
             ("742 Evergreen Terrace", "US", "|||742 Evergreen Terrace", "", ""),
             ("Room 1, Chaoyang District, Beijing", "CN", "|||Room 1, Chaoyang District, Beijing", "", ""),
         ] {
@@ -299,22 +344,45 @@ mod tests {
     #[test]
     fn single_levels_get_their_full_names() {
         for (text, expected) in [
-            ("广东", Some("广东省")), ("广东省", Some("广东省")), (" 内蒙古 ", Some("内蒙古自治区")), ("内蒙", Some("内蒙古自治区")),
-            ("北京", Some("北京市")), ("Guangdong", Some("广东省")), ("Zhejiang Province", Some("浙江省")), ("广 东", Some("广东省")),
-            ("Bavaria", Some("Bavaria")), ("New  York", Some("New York")), ("", None), ("无", None),
+            ("广东", Some("广东省")),
+            ("广东省", Some("广东省")),
+            (" 内蒙古 ", Some("内蒙古自治区")),
+            ("内蒙", Some("内蒙古自治区")),
+            ("北京", Some("北京市")),
+            ("Guangdong", Some("广东省")),
+            ("Zhejiang Province", Some("浙江省")),
+            ("广 东", Some("广东省")),
+            ("Bavaria", Some("Bavaria")),
+            ("New  York", Some("New York")),
+            ("", None),
+            ("无", None),
         ] {
             assert_eq!(province(text).as_deref(), expected, "{text}");
         }
         for (text, expected) in [
-            ("深圳", Some("深圳市")), ("深圳市", Some("深圳市")), ("恩施州", Some("恩施土家族苗族自治州")), ("济源", Some("济源市")),
-            ("北京", Some("北京市")), ("大理", Some("大理白族自治州")), ("市辖区", None), ("省直辖县级行政区划", None), ("县", None),
+            ("深圳", Some("深圳市")),
+            ("深圳市", Some("深圳市")),
+            ("恩施州", Some("恩施土家族苗族自治州")),
+            ("济源", Some("济源市")),
+            ("北京", Some("北京市")),
+            ("大理", Some("大理白族自治州")),
+            ("市辖区", None),
+            ("省直辖县级行政区划", None),
+            ("县", None),
             ("Springfield", Some("Springfield")),
         ] {
             assert_eq!(city(text).as_deref(), expected, "{text}");
         }
         for (text, expected) in [
-            ("南山", Some("南山区")), ("南山区", Some("南山区")), ("浦东", Some("浦东新区")), ("朝阳", Some("朝阳")), ("昆山", Some("昆山市")),
-            ("元江县", Some("元江哈尼族彝族傣族自治县")), ("市辖区", None), ("长安", Some("长安")), ("下城区", Some("下城区")),
+            ("南山", Some("南山区")),
+            ("南山区", Some("南山区")),
+            ("浦东", Some("浦东新区")),
+            ("朝阳", Some("朝阳")),
+            ("昆山", Some("昆山市")),
+            ("元江县", Some("元江哈尼族彝族傣族自治县")),
+            ("市辖区", None),
+            ("长安", Some("长安")),
+            ("下城区", Some("下城区")),
         ] {
             assert_eq!(district(text).as_deref(), expected, "{text}");
         }

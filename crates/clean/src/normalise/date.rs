@@ -196,11 +196,10 @@ fn compact(text: &str, years: Years) -> Result<(Written, &str), IssueKind> {
                 return Err(IssueKind::Ambiguous);
             }
             let serial = number(0, 5)?;
-            let date = NaiveDate::from_ymd_opt(1899, 12, 30).and_then(|day| day.checked_add_days(Days::new(serial.into())));
+            let date =
+                NaiveDate::from_ymd_opt(1899, 12, 30).and_then(|day| day.checked_add_days(Days::new(serial.into())));
             match date {
-                Some(date) if (10_000..=60_000).contains(&serial) => {
-                    Ok((Written { date, serial: true }, scan.rest))
-                }
+                Some(date) if (10_000..=60_000).contains(&serial) => Ok((Written { date, serial: true }, scan.rest)),
                 _ => Err(IssueKind::OutOfRange),
             }
         }
@@ -230,7 +229,17 @@ fn build(year: u32, month: u32, day: u32) -> Result<NaiveDate, IssueKind> {
 /// An English month's name or its first three letters or more.
 fn month(word: &str) -> Option<u32> {
     const MONTHS: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
         "december",
     ];
     let at = MONTHS.iter().position(|name| abbreviates(word, name))?;
@@ -261,12 +270,41 @@ mod tests {
     fn written_forms_of_one_day() {
         let expected = day(1990, 3, 7);
         for text in [
-            "1990-03-07", "1990-3-7", "1990/3/7", "1990/03/07", "1990.3.7", "1990.03.07", "19900307", "1990年3月7日",
-            "1990年03月07号", "1990 年 3 月 7 日", "１９９０－０３－０７", "1990-03-07T00:00:00", "1990-03-07 00:00:00",
-            "1990-03-07T00:00:00.000Z", "1990-03-07 12:30", "1990/3/7 0:00", "Mar 7, 1990", "March 7, 1990", "mar 7 1990",
-            "7 Mar 1990", "7th March 1990", "07-Mar-1990", "07Mar1990", "1990-Mar-07", "Wed, 07 Mar 1990",
-            "Wednesday, March 7, 1990", "'1990-03-07", " 1990-03-07 ", "19900307 103000", "19900307103000", "1990年3月7",
-            "1990年3月7日 星期三", "1990-03-07 00:00:00.0", "1990-03-07T16:00:00+08:00", "Mar. 7, 1990",
+            "1990-03-07",
+            "1990-3-7",
+            "1990/3/7",
+            "1990/03/07",
+            "1990.3.7",
+            "1990.03.07",
+            "19900307",
+            "1990年3月7日",
+            "1990年03月07号",
+            "1990 年 3 月 7 日",
+            "１９９０－０３－０７",
+            "1990-03-07T00:00:00",
+            "1990-03-07 00:00:00",
+            "1990-03-07T00:00:00.000Z",
+            "1990-03-07 12:30",
+            "1990/3/7 0:00",
+            "Mar 7, 1990",
+            "March 7, 1990",
+            "mar 7 1990",
+            "7 Mar 1990",
+            "7th March 1990",
+            "07-Mar-1990",
+            "07Mar1990",
+            "1990-Mar-07",
+            "Wed, 07 Mar 1990",
+            "Wednesday, March 7, 1990",
+            "'1990-03-07",
+            " 1990-03-07 ",
+            "19900307 103000",
+            "19900307103000",
+            "1990年3月7",
+            "1990年3月7日 星期三",
+            "1990-03-07 00:00:00.0",
+            "1990-03-07T16:00:00+08:00",
+            "Mar. 7, 1990",
         ] {
             assert_eq!(date(text, Ymd), Ok(Some(expected)), "{text}");
             assert_eq!(birthday(text, Mdy, day(2026, 11, 22)), Ok(Some(expected)), "{text}");

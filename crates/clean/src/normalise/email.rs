@@ -21,14 +21,24 @@ const NEVER: [&str; 12] =
 
 /// Locals nobody reads.
 const NOBODY: [&str; 12] = [
-    "noreply", "no-reply", "no_reply", "no.reply", "donotreply", "do-not-reply", "noemail", "no-email", "nomail",
-    "no-mail", "noone", "nobody",
+    "noreply",
+    "no-reply",
+    "no_reply",
+    "no.reply",
+    "donotreply",
+    "do-not-reply",
+    "noemail",
+    "no-email",
+    "nomail",
+    "no-mail",
+    "noone",
+    "nobody",
 ];
 
 /// Locals and first labels that together make a placeholder: `none@none.com`, `a@b.com`, `abc@abc.com`.
 const FILLERS: [&str; 20] = [
-    "test", "none", "no", "na", "null", "abc", "a", "b", "aa", "aaa", "x", "xx", "xxx", "1", "11", "111", "123", "email",
-    "mail", "unknown",
+    "test", "none", "no", "na", "null", "abc", "a", "b", "aa", "aaa", "x", "xx", "xxx", "1", "11", "111", "123",
+    "email", "mail", "unknown",
 ];
 
 /// # Errors
@@ -82,10 +92,7 @@ fn bare(text: &str) -> &str {
 /// RFC 5321's dot-string, at most 64 bytes.
 fn is_local(local: &str) -> bool {
     let atom = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-/=?^_`{|}~.".contains(&b);
-    !local.is_empty()
-        && local.len() <= 64
-        && local.bytes().all(atom)
-        && local.split('.').all(|part| !part.is_empty())
+    !local.is_empty() && local.len() <= 64 && local.bytes().all(atom) && local.split('.').all(|part| !part.is_empty())
 }
 
 fn is_domain(domain: &str) -> bool {
@@ -117,7 +124,8 @@ fn refuse(local: &str, domain: &str) -> Result<(), IssueKind> {
     if NEVER.contains(&top) {
         return Err(IssueKind::Impossible);
     }
-    if domain.starts_with("marketplace.amazon.") || domain.starts_with("members.ebay.") || domain == "guest.booking.com" {
+    if domain.starts_with("marketplace.amazon.") || domain.starts_with("members.ebay.") || domain == "guest.booking.com"
+    {
         return Err(IssueKind::Alias);
     }
     Ok(())

@@ -56,11 +56,17 @@ pub(super) fn prepare(text: &str) -> Option<Cow<'_, str>> {
     })
 }
 
-fn unguard(text: &str) -> &str {
-    if let Some(inner) = text.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')) {
-        return unguard(inner.trim());
+fn unguard(mut text: &str) -> &str {
+    loop {
+        let before = text.len();
+        text = text.trim_start_matches(['\'', '’', '‘', '`', ' ']).trim_end();
+        if let Some(inner) = text.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')) {
+            text = inner;
+        }
+        if text.len() == before {
+            return text;
+        }
     }
-    text.trim_start_matches(['\'', '’', '‘', '`']).trim()
 }
 
 /// `1.38E+10`, `1.38E10`, `5e3`: a number that has been shortened.

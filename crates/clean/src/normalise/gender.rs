@@ -36,13 +36,16 @@ pub fn gender(text: &str) -> Result<Option<Gender>, IssueKind> {
         &text
     };
     Ok(Some(match word.trim_end_matches('.') {
-        "男" | "男性" | "男士" | "男生" | "男孩" | "先生" | "帅哥" | "m" | "male" | "man" | "boy" | "mr" | "1" | "1.0"
-        | "01" | "♂" | "masculin" | "männlich" | "herr" | "homme" => Gender::Male,
-        "女" | "女性" | "女士" | "女生" | "女孩" | "小姐" | "太太" | "夫人" | "美女" | "f" | "female" | "woman" | "girl"
-        | "mrs" | "ms" | "miss" | "2" | "2.0" | "02" | "♀" | "féminin" | "weiblich" | "frau" | "femme" => Gender::Female,
+        "男" | "男性" | "男士" | "男生" | "男孩" | "先生" | "帅哥" | "m" | "male" | "man" | "boy" | "mr" | "1"
+        | "1.0" | "01" | "♂" | "masculin" | "männlich" | "herr" | "homme" => Gender::Male,
+        "女" | "女性" | "女士" | "女生" | "女孩" | "小姐" | "太太" | "夫人" | "美女" | "f" | "female" | "woman"
+        | "girl" | "mrs" | "ms" | "miss" | "2" | "2.0" | "02" | "♀" | "féminin" | "weiblich" | "frau" | "femme" => {
+            Gender::Female
+        }
         "其他" | "其它" | "other" | "x" | "nonbinary" | "non-binary" | "diverse" | "divers" => Gender::Other,
-        "0" | "9" | "0.0" | "9.0" | "00" | "09" | "u" | "unknown" | "保密" | "不详" | "不限" | "未说明" | "未设置" | "secret"
-        | "private" | "undisclosed" | "not specified" | "prefer not to say" | "未说明的性别" | "未知的性别" => {
+        "0" | "9" | "0.0" | "9.0" | "00" | "09" | "u" | "unknown" | "保密" | "不详" | "不限" | "未说明" | "未设置"
+        | "secret" | "private" | "undisclosed" | "not specified" | "prefer not to say" | "未说明的性别"
+        | "未知的性别" => {
             return Ok(None);
         }
         _ => return Err(IssueKind::Unparsable),

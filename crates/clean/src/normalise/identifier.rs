@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::IssueKind;
 use super::fold::{is_mask, is_scientific, prepare, without_zero_fraction};
 
@@ -14,8 +16,28 @@ pub const VERSION: u32 = 1;
 const TYPED: &str = "member_no";
 
 const PLACEHOLDERS: [&str; 22] = [
-    "test", "tester", "demo", "guest", "default", "unknown", "anonymous", "none", "null", "xxx", "xxxx", "abc", "abc123",
-    "123456789", "1234567890", "12345678", "散客", "会员", "匿名", "游客", "测试", "非会员",
+    "test",
+    "tester",
+    "demo",
+    "guest",
+    "default",
+    "unknown",
+    "anonymous",
+    "none",
+    "null",
+    "xxx",
+    "xxxx",
+    "abc",
+    "abc123",
+    "123456789",
+    "1234567890",
+    "12345678",
+    "散客",
+    "会员",
+    "匿名",
+    "游客",
+    "测试",
+    "非会员",
 ];
 
 /// The identifier without blanks, guards and invisible characters, and whether it is masked (`*` where hidden).
@@ -27,7 +49,8 @@ const PLACEHOLDERS: [&str; 22] = [
 pub fn identifier(kind: &str, text: &str) -> Result<Option<(String, bool)>, IssueKind> {
     let Some(mut text) = prepare(text) else { return Ok(None) };
     if text.contains(' ') {
-        text = Cow::Owned(text.replace(' ', ""));
+        // Composed once more: an accent may have stood alone behind its blank.
+        text = Cow::Owned(text.chars().filter(|c| *c != ' ').nfkc().collect());
     }
     // `12E5` is an id; a spreadsheet writes the sign.
     if is_scientific(&text) && text.contains(['+', '.']) {

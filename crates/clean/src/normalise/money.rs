@@ -24,8 +24,43 @@ const INTEGER_DIGITS: u32 = 15;
 
 /// Currency signs and names, longest first where one begins another; any case.
 const CURRENCIES: [&str; 38] = [
-    "人民币", "RMB", "CNY", "CNH", "USD", "EUR", "GBP", "JPY", "HKD", "TWD", "MOP", "AUD", "CAD", "SGD", "KRW", "CHF", "THB",
-    "MYR", "INR", "VND", "US$", "HK$", "NT$", "AU$", "CA$", "A$", "C$", "S$", "R$", "$", "¥", "€", "£", "₩", "₹", "₽", "฿",
+    "人民币",
+    "RMB",
+    "CNY",
+    "CNH",
+    "USD",
+    "EUR",
+    "GBP",
+    "JPY",
+    "HKD",
+    "TWD",
+    "MOP",
+    "AUD",
+    "CAD",
+    "SGD",
+    "KRW",
+    "CHF",
+    "THB",
+    "MYR",
+    "INR",
+    "VND",
+    "US$",
+    "HK$",
+    "NT$",
+    "AU$",
+    "CA$",
+    "A$",
+    "C$",
+    "S$",
+    "R$",
+    "$",
+    "¥",
+    "€",
+    "£",
+    "₩",
+    "₹",
+    "₽",
+    "฿",
     "₫",
 ];
 
@@ -34,8 +69,8 @@ const UNITS: [&str; 6] = ["元整", "元", "圆", "圓", "円", "块"];
 
 /// Measure words after a count.
 const MEASURES: [&str; 24] = [
-    "件", "个", "個", "只", "双", "套", "盒", "瓶", "条", "支", "台", "张", "本", "包", "袋", "箱", "罐", "份", "杯", "款", "pcs", "pc",
-    "units", "unit",
+    "件", "个", "個", "只", "双", "套", "盒", "瓶", "条", "支", "台", "张", "本", "包", "袋", "箱", "罐", "份", "杯",
+    "款", "pcs", "pc", "units", "unit",
 ];
 
 /// A sum, scaled by 10⁴ ([`MONEY_SCALE`]): `'¥1,149.00'` is `11_490_000`. A currency's sign or code, `元`, `万` and `亿`,

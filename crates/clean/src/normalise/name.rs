@@ -2,11 +2,14 @@
 //!
 //! Nothing is transliterated and simplified and traditional forms are left alone; that is comparison's business.
 
+mod latin;
+mod nobody;
+mod title;
+
 use std::borrow::Cow;
 
 use super::IssueKind;
 use super::fold::{is_han, is_mask, prepare};
-use super::null::is_null;
 use super::surname;
 
 pub const VERSION: u32 = 1;
@@ -23,61 +26,53 @@ pub struct PersonName {
     pub masked: bool,
 }
 
-/// Forms of address after a Han name, longest first.
-const HAN_TITLES: [&str; 40] = [
-    "总经理", "董事长", "副总", "先生", "女士", "小姐", "太太", "夫人", "老师", "同学", "师傅", "医生", "大夫", "教授",
-    "博士", "律师", "经理", "主任", "老板", "店长", "总监", "会长", "院长", "校长", "局长", "处长", "科长", "阿姨",
-    "叔叔", "大哥", "大姐", "大爷", "大妈", "同志", "女生", "男士", "老師", "醫生", "同學", "經理",
-];
-
-/// Words before or after a Latin name that are no part of it; compared without case and full stop.
-const LATIN_TITLES: [&str; 24] = [
-    "mr", "mrs", "ms", "miss", "mx", "mister", "dr", "prof", "professor", "sir", "madam", "madame", "mme", "mlle",
-    "monsieur", "herr", "frau", "dhr", "mevr", "sig", "phd", "md", "esq", "mba",
-];
-
-/// Words inside a surname that stay in lower case and belong to what follows.
-const PARTICLES: [&str; 16] = [
-    "van", "von", "der", "den", "de", "del", "della", "di", "da", "dos", "du", "la", "le", "ter", "bin", "al",
-];
-
-/// Whole names that nobody has; a number may follow.
-const NOBODY: [&str; 58] = [
-    "顾客", "会员", "散客", "客户", "匿名", "匿名用户", "匿名买家", "游客", "用户", "新用户", "手机用户", "微信用户", "淘宝用户", "新会员",
-    "普通会员", "微信会员", "淘宝会员", "临时会员", "零售", "零售客户", "零售顾客", "散户", "过路客", "普通顾客", "普通客户", "默认",
-    "默认客户", "默认会员", "默认用户", "现金", "现金客户", "本人", "姓名", "不详", "佚名", "先生", "女士", "小姐", "guest", "customer",
-    "member", "user", "anonymous", "unknown", "nobody", "walk in", "walkin", "cash", "test", "tester", "testing", "name",
-    "first last", "no name", "asdf", "abc", "xxx", "vip",
-];
-
-/// Latin words of which a placeholder is made: `Test User`, `Cash Customer`.
-const NOBODYS_WORDS: [&str; 15] = [
-    "test", "tester", "testing", "user", "customer", "guest", "account", "cash", "sale", "walk", "in", "anonymous",
-    "unknown", "demo", "dummy",
-];
-
 /// # Errors
-/// `Placeholder` for what names nobody (`散客`, `测试`, `Guest`, digits, all masked); `Unparsable` never.
+/// `Placeholder` for what names nobody (`散客`, `测试`, `Guest`, digits, all masked); `Ambiguous` for two names in one field
+/// (`张三/李四`, `John & Jane Smith`); `Unparsable` for a platform's user name (`tb1234567`).
 pub fn person_name(text: &str) -> Result<Option<PersonName>, IssueKind> {
     let Some(text) = prepare(text) else { return Ok(None) };
+    let han = text.contains(is_han);
+    if text.contains(AND) || (han && text.contains(',')) {
+        return one_of(&text);
+    }
     if let Some((last, first)) = text.split_once(',')
-        && !text.contains(is_han)
         && first.contains(char::is_alphabetic)
         && last.contains(char::is_alphabetic)
-        && !is_title(first.trim())
+        && !title::is_one(first.trim())
     {
         return turned(last, first);
     }
-    let (mut value, masked) = tidy(&text);
+    single(&text).map(Some)
+}
+
+/// What stands between two names; a comma only between Han names.
+const AND: [char; 6] = ['/', '、', '&', ';', '|', '+'];
+
+/// Several names that come to one: `陈先生/女士`, or the same name twice.
+fn one_of(text: &str) -> Result<Option<PersonName>, IssueKind> {
+    let mut found: Option<PersonName> = None;
+    for part in text.split(|c| c == ',' || AND.contains(&c)) {
+        match single(part) {
+            Ok(name) if found.as_ref().is_none_or(|found| *found == name) => found = Some(name),
+            Ok(_) => return Err(IssueKind::Ambiguous),
+            Err(IssueKind::Placeholder) => {}
+            Err(kind) => return Err(kind),
+        }
+    }
+    found.map(Some).ok_or(IssueKind::Placeholder)
+}
+
+fn single(text: &str) -> Result<PersonName, IssueKind> {
+    let (mut value, masked) = tidy(text);
     strip(&mut value);
-    refuse(&value)?;
+    nobody::refuse(&value)?;
     if value.contains(is_han) {
         let (family, given) = han_parts(&value, masked);
-        return Ok(Some(PersonName { family, given, value, masked }));
+        return Ok(PersonName { family, given, value, masked });
     }
-    recase(&mut value);
-    let (family, given) = if masked { (None, None) } else { latin_parts(&value) };
-    Ok(Some(PersonName { family, given, value, masked }))
+    latin::recase(&mut value);
+    let (family, given) = if masked { (None, None) } else { latin::parts(&value) };
+    Ok(PersonName { family, given, value, masked })
 }
 
 /// `LAST, First` as `First Last`.
@@ -86,10 +81,10 @@ fn turned(last: &str, first: &str) -> Result<Option<PersonName>, IssueKind> {
     let (mut given, given_masked) = tidy(first);
     for part in [&mut family, &mut given] {
         strip(part);
-        recase(part);
+        latin::recase(part);
     }
     let value = format!("{given} {family}");
-    refuse(&value)?;
+    nobody::refuse(&value)?;
     let masked = family_masked || given_masked;
     let words = given.split(' ').count();
     let (family, given) = match value.match_indices(' ').nth(words.saturating_sub(1)) {
@@ -126,7 +121,7 @@ fn tidy(text: &str) -> (String, bool) {
             '•' | '●' | '○' | '□' | '?' => '*',
             _ if is_mask(c) => '*',
             _ if DOTS.contains(&c) => '·',
-            ' ' | '_' | '/' | '+' => {
+            ' ' | '_' => {
                 blank = true;
                 continue;
             }
@@ -161,7 +156,7 @@ fn is_sign(c: char, han: bool) -> bool {
         || is_mark(c)
         || is_mask(c)
         || DOTS.contains(&c)
-        || matches!(c, ' ' | '_' | '/' | '+' | '.' | '\'' | '’' | '‘' | '`' | '´' | '-' | '‐' | '‑' | '–')
+        || matches!(c, ' ' | '_' | '.' | '\'' | '’' | '‘' | '`' | '´' | '-' | '‐' | '‑' | '–')
         || (han && matches!(c, '○' | '□' | '?'))
 }
 
@@ -179,7 +174,7 @@ fn trim(value: &mut String) {
 fn strip(value: &mut String) {
     loop {
         let before = value.len();
-        strip_titles(value);
+        title::strip(value);
         trim(value);
         if value.len() == before {
             return;
@@ -203,131 +198,22 @@ fn is_latin_word(text: &str, at: usize) -> bool {
 fn is_run_of_x(text: &str, at: usize) -> bool {
     let start = text[..at].trim_end_matches(['x', 'X']).len();
     let run = text[start..].len() - text[start..].trim_start_matches(['x', 'X']).len();
-    run >= 2 && !text[..start].ends_with(char::is_alphanumeric) && !text[start + run..].starts_with(char::is_alphanumeric)
-}
-
-fn is_title(word: &str) -> bool {
-    let word = word.trim_end_matches('.');
-    LATIN_TITLES.iter().any(|title| word.eq_ignore_ascii_case(title))
-        || word.eq_ignore_ascii_case("ph.d")
-        || word.eq_ignore_ascii_case("m.d")
-}
-
-/// Titles at either end, as long as something is left.
-fn strip_titles(value: &mut String) {
-    while let Some((first, rest)) = value.split_once(' ')
-        && is_title(first)
-    {
-        value.drain(..value.len() - rest.len());
-    }
-    // `Mr.王`
-    if let Some((first, rest)) = value.split_once('.')
-        && is_title(first)
-        && rest.starts_with(char::is_alphabetic)
-    {
-        value.drain(..value.len() - rest.len());
-    }
-    while let Some((rest, last)) = value.rsplit_once(' ')
-        && is_title(last)
-    {
-        value.truncate(rest.len());
-    }
-    for title in HAN_TITLES {
-        if let Some(rest) = value.strip_suffix(title) {
-            let rest = rest.trim_end_matches([' ', '·']);
-            if !rest.is_empty() {
-                value.truncate(rest.len());
-            }
-            break;
-        }
-    }
-    // 王总, but not 张总 as part of a longer name.
-    if value.ends_with('总') && surname::leading(value).is_some_and(|end| value[end..] == *"总") {
-        value.truncate(value.len() - '总'.len_utf8());
-    }
-}
-
-fn refuse(value: &str) -> Result<(), IssueKind> {
-    let stem = value.trim_end_matches(|c: char| c.is_numeric() || matches!(c, ' ' | '*' | '-' | '_' | '.'));
-    if is_null(value) || !stem.contains(char::is_alphabetic) || stem.starts_with("测试") || stem.starts_with("測試") {
-        return Err(IssueKind::Placeholder);
-    }
-    let nobody = NOBODY.iter().any(|name| stem.eq_ignore_ascii_case(name))
-        || stem.contains([' ', '-'])
-            && stem
-                .split([' ', '-'])
-                .all(|word| NOBODYS_WORDS.iter().any(|nobody| word.eq_ignore_ascii_case(nobody)));
-    if nobody { Err(IssueKind::Placeholder) } else { Ok(()) }
+    run >= 2
+        && !text[..start].ends_with(char::is_alphanumeric)
+        && !text[start + run..].starts_with(char::is_alphanumeric)
 }
 
 fn han_parts(value: &str, masked: bool) -> (Option<String>, Option<String>) {
-    let pure = value.chars().all(|c| is_han(c) || c == '*');
-    if !pure || value.chars().count() > 4 {
+    if !value.chars().all(|c| is_han(c) || c == '*') {
         return (None, None);
     }
     let Some(end) = surname::leading(value) else { return (None, None) };
     let (family, given) = value.split_at(end);
-    (Some(family.to_owned()), (!masked && !given.is_empty()).then(|| given.to_owned()))
-}
-
-/// The last word and the particles before it, where no word might be a Chinese surname.
-fn latin_parts(value: &str) -> (Option<String>, Option<String>) {
-    if value.split(' ').any(surname::is_pinyin) {
+    // More is two surnames, a Japanese name or no name.
+    if given.chars().count() > if masked { 3 } else { 2 } {
         return (None, None);
     }
-    let name = value.trim_end_matches([' ', '.']);
-    let name = match name.rsplit_once(' ') {
-        Some((rest, last)) if matches!(last, "Jr" | "Sr" | "II" | "III" | "IV") => rest,
-        _ => name,
-    };
-    let Some((mut given, _)) = name.rsplit_once(' ') else { return (None, None) };
-    while let Some((rest, last)) = given.rsplit_once(' ')
-        && PARTICLES.contains(&last)
-    {
-        given = rest;
-    }
-    (Some(name[given.len()..].trim().to_owned()), Some(given.to_owned()))
-}
-
-/// Title case where the writer used none: all capitals, or none at all.
-fn recase(value: &mut String) {
-    let upper = value.contains(char::is_uppercase);
-    let lower = value.contains(char::is_lowercase);
-    if upper == lower || (upper && value.chars().filter(|c| c.is_alphabetic()).count() < 2) {
-        return;
-    }
-    let mut cased = String::with_capacity(value.len());
-    for (i, word) in value.split(' ').enumerate() {
-        if i > 0 {
-            cased.push(' ');
-        }
-        let small = word.to_lowercase();
-        if i > 0 && PARTICLES.contains(&small.as_str()) {
-            cased.push_str(&small);
-        } else if upper && matches!(word, "II" | "III" | "IV") {
-            cased.push_str(word);
-        } else {
-            capitalise(&small, &mut cased);
-        }
-    }
-    *value = cased;
-}
-
-/// Capitals at the head of each part (`Anne-Marie`, `O'Brien`, `J.R.`) and after `Mc`.
-fn capitalise(word: &str, cased: &mut String) {
-    let scottish = word.starts_with("mc") && word.len() > 4;
-    let mut head = true;
-    for (at, c) in word.char_indices() {
-        if head || (scottish && at == 2) {
-            // `ß` has no capital of its own.
-            let mut upper = c.to_uppercase();
-            let single = upper.next().filter(|_| upper.next().is_none());
-            cased.push(single.unwrap_or(c));
-        } else {
-            cased.push(c);
-        }
-        head = matches!(c, '-' | '.' | '·') || (c == '\'' && at == 1);
-    }
+    (Some(family.to_owned()), (!masked && !given.is_empty()).then(|| given.to_owned()))
 }
 
 #[cfg(test)]
@@ -359,12 +245,17 @@ mod tests {
             ("李建国老师", "李建国", "李", "建国"),
             ("Mr. 王小明", "王小明", "王", "小明"),
             ("王小明 先生", "王小明", "王", "小明"),
+            ("VIP张三", "张三", "张", "三"),
+            ("张三vip", "张三", "张", "三"),
+            ("张三/张三", "张三", "张", "三"),
             ("曾　国藩", "曾国藩", "曾", "国藩"),
         ] {
             assert_eq!(read(text), (value.into(), Some(family.into()), Some(given.into())), "{text}");
         }
         for (text, value, family) in [
             ("王先生", "王", Some("王")),
+            ("陈先生/女士", "陈", Some("陈")),
+            ("田中太郎", "田中太郎", None),
             ("王女士", "王", Some("王")),
             ("欧阳先生", "欧阳", Some("欧阳")),
             ("王总", "王", Some("王")),
@@ -420,6 +311,7 @@ mod tests {
     #[test]
     fn latin_parts_only_where_certain() {
         for (text, family, given) in [
+            ("VAN DER BERG", None, None),
             ("SMITH, John", Some("Smith"), Some("John")),
             ("ZHANG, San", Some("Zhang"), Some("San")),
             ("Mary Ann Evans", Some("Evans"), Some("Mary Ann")),
@@ -453,7 +345,11 @@ mod tests {
             ("Zhang XX", "Zhang **", None),
         ] {
             let Ok(Some(found)) = person_name(text) else { panic!("{text}") };
-            assert_eq!((found.value.as_str(), found.family.as_deref(), found.given, found.masked), (value, family, None, true), "{text}");
+            assert_eq!(
+                (found.value.as_str(), found.family.as_deref(), found.given, found.masked),
+                (value, family, None, true),
+                "{text}"
+            );
         }
         assert!(!read("Max Xu").0.contains('*'));
     }
@@ -461,11 +357,45 @@ mod tests {
     #[test]
     fn names_of_nobody_are_refused() {
         for text in [
-            "顾客", "会员", "散客", "测试", "测试用户1", "匿名", "微信用户", "手机用户1380", "13800138000", "123", "***", "某某", "某先生",
-            "test", "TEST", "Test User", "guest", "Guest 12", "Walk-in", "Cash Customer", "Anonymous", "...", "？？", "🌸", "先生",
-            "会员888", "xxx", "XX",
+            "顾客",
+            "会员",
+            "散客",
+            "测试",
+            "测试用户1",
+            "匿名",
+            "微信用户",
+            "手机用户1380",
+            "13800138000",
+            "123",
+            "***",
+            "某某",
+            "某先生",
+            "test",
+            "TEST",
+            "Test User",
+            "guest",
+            "Guest 12",
+            "Walk-in",
+            "Cash Customer",
+            "Anonymous",
+            "...",
+            "？？",
+            "🌸",
+            "先生",
+            "会员888",
+            "xxx",
+            "XX",
+            "Mr.",
+            "小红书用户",
+            "用户a8f3",
         ] {
             assert_eq!(person_name(text), Err(IssueKind::Placeholder), "{text}");
+        }
+        for text in ["张三/李四", "张三、李四", "张三，李四", "John & Jane Smith"] {
+            assert_eq!(person_name(text), Err(IssueKind::Ambiguous), "{text}");
+        }
+        for text in ["tb1234567", "wxid_abc123", "t_1500000"] {
+            assert_eq!(person_name(text), Err(IssueKind::Unparsable), "{text}");
         }
         for text in ["", " ", "-", "无", "NULL"] {
             assert_eq!(person_name(text), Ok(None), "{text}");

@@ -7,8 +7,31 @@ use super::fold::is_invisible;
 
 /// Written by people and programs for "no value"; compared without regard to ASCII case.
 const NULLS: [&str; 25] = [
-    "-", "--", "---", "—", "——", "–", "－", "/", "\\", "\\n", "null", "(null)", "<null>", "[null]", "none", "n/a",
-    "#n/a", "undefined", "无", "暂无", "空", "未填", "未填写", "未知", "没有",
+    "-",
+    "--",
+    "---",
+    "—",
+    "——",
+    "–",
+    "－",
+    "/",
+    "\\",
+    "\\n",
+    "null",
+    "(null)",
+    "<null>",
+    "[null]",
+    "none",
+    "n/a",
+    "#n/a",
+    "undefined",
+    "无",
+    "暂无",
+    "空",
+    "未填",
+    "未填写",
+    "未知",
+    "没有",
 ];
 
 /// The longest of them in bytes.
@@ -17,7 +40,8 @@ const LONGEST: usize = 9;
 /// The text without surrounding blanks, controls and invisible characters, or `None` where that is no value.
 pub(super) fn present(text: &str) -> Option<&str> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c));
-    (!text.is_empty() && !(text.len() <= LONGEST && listed(text))).then_some(text)
+    let null = text.is_empty() || (text.len() <= LONGEST && listed(text));
+    (!null).then_some(text)
 }
 
 /// Whether a field holding this text holds no value.
@@ -37,8 +61,26 @@ mod tests {
     #[test]
     fn nothing_in_its_many_spellings() {
         for text in [
-            "", " ", "\t\r\n", "\u{3000}", "\u{feff}", "-", " - ", "NULL", "null", "Null", "无", "未填写", "N/A", "n/a",
-            "\\N", "None", "\u{a0}--\u{a0}", "NaN", "undefined", "/",
+            "",
+            " ",
+            "\t\r\n",
+            "\u{3000}",
+            "\u{feff}",
+            "-",
+            " - ",
+            "NULL",
+            "null",
+            "Null",
+            "无",
+            "未填写",
+            "N/A",
+            "n/a",
+            "\\N",
+            "None",
+            "\u{a0}--\u{a0}",
+            "NaN",
+            "undefined",
+            "/",
         ] {
             assert!(is_null(text), "{text:?}");
         }

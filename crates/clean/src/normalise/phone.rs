@@ -40,19 +40,26 @@ pub fn phone(text: &str, region: &str) -> Result<Option<Phone>, IssueKind> {
     let written = Written::scan(without_zero_fraction(without_label(&text), 7))?;
     let digits = written.digits();
     if digits.contains(&b'*') {
-        return masked(digits, written.plus, china).map(Some);
+        // Eleven places before a dash are a whole number.
+        return match written.extension() {
+            Some(number) if number.len() >= 11 => Err(IssueKind::Alias),
+            _ => masked(digits, written.plus, china).map(Some),
+        };
     }
     let found = resolve(digits, written.plus, region, china);
-    // A whole number that is valid wins; only then may a part of it be one.
     match found {
+        // A whole number that is valid wins; only then may a part of it be one.
         Err(IssueKind::Impossible | IssueKind::Unparsable | IssueKind::Ambiguous) => {
-            let valid = |part: &[u8], plus| resolve(part, plus, region, china).is_ok();
-            if let Some((left, right)) = written.split().filter(|(left, right)| left.len().min(right.len()) >= 7) {
-                let both = valid(left, written.plus) && valid(right, false);
-                return Err(if both { IssueKind::Ambiguous } else { IssueKind::Unparsable });
+            if let Some((left, right)) = written.split(china) {
+                return match (resolve(left, written.plus, region, china), resolve(right, false, region, china)) {
+                    (Ok(one), Ok(other)) if one == other => Ok(Some(one)),
+                    (Ok(_), Ok(_)) => Err(IssueKind::Ambiguous),
+                    _ => Err(IssueKind::Unparsable),
+                };
             }
-            match written.extension() {
-                Some(number) if valid(number, written.plus) => Err(IssueKind::Alias),
+            match written.extension().map(|number| resolve(number, written.plus, region, china)) {
+                Some(Ok(_)) => Err(IssueKind::Alias),
+                Some(Err(kind @ (IssueKind::Placeholder | IssueKind::NotPersonal))) => Err(kind),
                 _ => found.map(Some),
             }
         }
@@ -79,8 +86,7 @@ struct Written {
 
 impl Written {
     fn scan(text: &str) -> Result<Written, IssueKind> {
-        let mut written =
-            Written { buffer: [0; CAPACITY], len: 0, plus: false, dash: None, split: None, marked: None };
+        let mut written = Written { buffer: [0; CAPACITY], len: 0, plus: false, dash: None, split: None, marked: None };
         let mut rest = text;
         while let Some(c) = rest.chars().next() {
             let len = written.len;
@@ -134,8 +140,13 @@ impl Written {
         &self.buffer[..self.len]
     }
 
-    fn split(&self) -> Option<(&[u8], &[u8])> {
-        self.split.map(|at| self.digits().split_at(at))
+    /// Two numbers in one field: parted by a sign, or two mainland mobiles in a row.
+    fn split(&self, china: bool) -> Option<(&[u8], &[u8])> {
+        let parted =
+            self.split.map(|at| self.digits().split_at(at)).filter(|(left, right)| left.len().min(right.len()) >= 7);
+        let row =
+            || self.digits().split_at_checked(11).filter(|(left, right)| is_cn_mobile(left) && is_cn_mobile(right));
+        parted.or_else(|| row().filter(|_| china))
     }
 
     /// What stands before a mark, or before the last dash or comma, where at most six digits follow.
@@ -281,9 +292,6 @@ fn by_plan(digits: &[u8], plus: bool, region: &str) -> Result<Phone, IssueKind> 
 }
 
 fn masked(pattern: &[u8], plus: bool, china: bool) -> Result<Phone, IssueKind> {
-    if !pattern.iter().any(u8::is_ascii_digit) {
-        return Err(IssueKind::Placeholder);
-    }
     let mut rest = pattern;
     let mut foreign = plus;
     if china {
@@ -291,6 +299,12 @@ fn masked(pattern: &[u8], plus: bool, china: bool) -> Result<Phone, IssueKind> {
         if let Some(after) = after {
             (rest, foreign) = (after, false);
         }
+    }
+    match rest.iter().filter(|c| c.is_ascii_digit()).count() {
+        0 => return Err(IssueKind::Placeholder),
+        // All of a number and a star besides hides nothing.
+        11.. if china => return Err(IssueKind::Unparsable),
+        _ => {}
     }
     let mut value = String::with_capacity(rest.len().max(11) + 1);
     if foreign {
@@ -328,15 +342,39 @@ mod tests {
     #[test]
     fn mainland_mobiles_in_every_dress_become_one_number() {
         for text in [
-            "13812345678", " 13812345678 ", "+8613812345678", "+86 138 1234 5678", "+86-138-1234-5678",
-            "86 13812345678", "8613812345678", "008613812345678", "(+86)13812345678", "（+86）138-1234-5678",
-            "１３８１２３４５６７８", "+８６１３８１２３４５６７８", "'13812345678", "=\"13812345678\"", "13812345678.0",
-            "138.1234.5678", "1795113812345678", "17951 138 1234 5678", "013812345678", "138　1234　5678",
-            "\u{202d}138 1234 5678\u{202c}", "tel:13812345678", "手机：138-1234-5678", "TEL: +86 13812345678",
-            "13812345678\n", "138–1234–5678", "+86（138）12345678", "13812345678/", "+8617951 13812345678",
+            "13812345678",
+            " 13812345678 ",
+            "+8613812345678",
+            "+86 138 1234 5678",
+            "+86-138-1234-5678",
+            "86 13812345678",
+            "8613812345678",
+            "008613812345678",
+            "(+86)13812345678",
+            "（+86）138-1234-5678",
+            "１３８１２３４５６７８",
+            "+８６１３８１２３４５６７８",
+            "'13812345678",
+            "=\"13812345678\"",
+            "13812345678.0",
+            "138.1234.5678",
+            "1795113812345678",
+            "17951 138 1234 5678",
+            "013812345678",
+            "138　1234　5678",
+            "\u{202d}138 1234 5678\u{202c}",
+            "tel:13812345678",
+            "手机：138-1234-5678",
+            "TEL: +86 13812345678",
+            "13812345678\n",
+            "138–1234–5678",
+            "+86（138）12345678",
+            "13812345678/",
+            "+8617951 13812345678",
         ] {
             assert_eq!(clear(text, "CN"), Ok(Some("+8613812345678".into())), "{text}");
         }
+        assert_eq!(clear("13812345678/13812345678", "CN"), Ok(Some("+8613812345678".into())));
         assert_eq!(clear("13800138000", "cn"), Ok(Some("+8613800138000".into())));
         assert_eq!(clear("+86 13812345678", "US"), Ok(Some("+8613812345678".into())));
     }
@@ -378,6 +416,7 @@ mod tests {
             ("00000000", Placeholder),
             ("0", Placeholder),
             ("***********", Placeholder),
+            ("+86***********", Placeholder),
             ("021-88888888", Placeholder),
             ("4008001234", NotPersonal),
             ("400-800-1234", NotPersonal),
@@ -396,6 +435,11 @@ mod tests {
             ("13812345678/13912345678", Ambiguous),
             ("13812345678,13912345678", Ambiguous),
             ("13812345678；13912345678", Ambiguous),
+            ("13812345678 13912345678", Ambiguous),
+            ("010-8888 8888 转 123", Placeholder),
+            ("400-800-1234转5", NotPersonal),
+            ("138****8000-1234", Alias),
+            ("13812345678*", Unparsable),
             ("62345678", Ambiguous),
             ("8862345", Ambiguous),
             ("1381234567", Impossible),
@@ -424,6 +468,7 @@ mod tests {
             ("138XXXX1234", "138****1234"),
             ("138**1234", "138****1234"),
             ("138 **** 1234", "138****1234"),
+            ("138-****-1234", "138****1234"),
             ("+86138****1234", "138****1234"),
             ("+86-138****1234", "138****1234"),
             ("86138****1234", "138****1234"),

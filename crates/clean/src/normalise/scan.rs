@@ -27,7 +27,8 @@ impl<'a> Scan<'a> {
     /// Takes the first of `tokens` that stands here, ASCII letters in any case.
     pub fn eat_word(&mut self, tokens: &[&str]) -> bool {
         let here = self.rest;
-        let found = tokens.iter().find(|token| here.get(..token.len()).is_some_and(|head| head.eq_ignore_ascii_case(token)));
+        let found =
+            tokens.iter().find(|token| here.get(..token.len()).is_some_and(|head| head.eq_ignore_ascii_case(token)));
         if let Some(token) = found {
             self.rest = &here[token.len()..];
         }

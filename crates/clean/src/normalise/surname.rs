@@ -39,16 +39,16 @@ static SINGLE_SORTED: LazyLock<Box<[char]>> = LazyLock::new(|| {
 
 /// Pinyin of common surnames, mainland and Wade–Giles or Cantonese. A Latin name that holds one may have either order.
 const PINYIN: [&str; 152] = [
-    "ai", "an", "au", "bai", "bao", "bi", "bian", "cai", "cao", "cen", "chan", "chang", "chao", "chen", "cheng", "cheung",
-    "chiu", "chow", "chu", "cui", "dai", "deng", "ding", "dong", "dou", "du", "duan", "fan", "fang", "feng", "fong",
-    "fu", "gan", "gao", "ge", "geng", "gong", "gu", "guan", "guo", "han", "hao", "he", "ho", "hou", "hsu", "hu", "hua",
-    "huang", "hui", "huo", "ji", "jia", "jiang", "jiao", "jin", "kang", "ke", "kong", "kwok", "lai", "lam", "lan",
-    "lau", "lee", "lei", "leung", "li", "lian", "liang", "liao", "lim", "lin", "ling", "liu", "lo", "long", "lou", "lu",
-    "luo", "lv", "ma", "mao", "mei", "meng", "miao", "mo", "mok", "ng", "nie", "ning", "niu", "ouyang", "pan", "pang",
-    "pei", "peng", "pi", "qi", "qian", "qiao", "qin", "qiu", "qu", "ren", "rong", "ruan", "shao", "shen", "shi", "shu",
-    "situ", "song", "su", "sun", "tan", "tang", "tao", "teng", "tian", "tong", "tsang", "tse", "tu", "wan", "wang",
-    "wei", "wen", "wong", "wu", "xia", "xiang", "xiao", "xie", "xin", "xing", "xiong", "xu", "xue", "yan", "yang", "yao",
-    "ye", "yin", "yu", "yuan", "zhang", "zhao", "zheng", "zhou", "zhu", "zou",
+    "ai", "an", "au", "bai", "bao", "bi", "bian", "cai", "cao", "cen", "chan", "chang", "chao", "chen", "cheng",
+    "cheung", "chiu", "chow", "chu", "cui", "dai", "deng", "ding", "dong", "dou", "du", "duan", "fan", "fang", "feng",
+    "fong", "fu", "gan", "gao", "ge", "geng", "gong", "gu", "guan", "guo", "han", "hao", "he", "ho", "hou", "hsu",
+    "hu", "hua", "huang", "hui", "huo", "ji", "jia", "jiang", "jiao", "jin", "kang", "ke", "kong", "kwok", "lai",
+    "lam", "lan", "lau", "lee", "lei", "leung", "li", "lian", "liang", "liao", "lim", "lin", "ling", "liu", "lo",
+    "long", "lou", "lu", "luo", "lv", "ma", "mao", "mei", "meng", "miao", "mo", "mok", "ng", "nie", "ning", "niu",
+    "ouyang", "pan", "pang", "pei", "peng", "pi", "qi", "qian", "qiao", "qin", "qiu", "qu", "ren", "rong", "ruan",
+    "shao", "shen", "shi", "shu", "situ", "song", "su", "sun", "tan", "tang", "tao", "teng", "tian", "tong", "tsang",
+    "tse", "tu", "wan", "wang", "wei", "wen", "wong", "wu", "xia", "xiang", "xiao", "xie", "xin", "xing", "xiong",
+    "xu", "xue", "yan", "yang", "yao", "ye", "yin", "yu", "yuan", "zhang", "zhao", "zheng", "zhou", "zhu", "zou",
 ];
 
 /// How many bytes at the head of a Han name are the surname; `None` where it does not begin with one.

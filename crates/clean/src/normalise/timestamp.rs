@@ -249,7 +249,8 @@ mod tests {
     use chrono_tz::{America::New_York, Asia::Shanghai, Pacific::Apia};
 
     fn utc(text: &str, zone: Tz, order: DateOrder) -> Result<String, IssueKind> {
-        timestamp(text, zone, order).map(|moment| moment.map_or("-".into(), |moment| moment.format("%FT%T%.fZ").to_string()))
+        timestamp(text, zone, order)
+            .map(|moment| moment.map_or("-".into(), |moment| moment.format("%FT%T%.fZ").to_string()))
     }
 
     #[test]

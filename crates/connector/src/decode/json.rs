@@ -29,7 +29,11 @@ pub(super) fn decode(page: &JsonPage, schema: &SchemaRef, first_record: u64) -> 
     let (mut line, mut line_at) = (page.first_line, 0);
     for (record, (start, end)) in (first_record..).zip(records_of(page)) {
         let bytes = &page.bytes[start..end];
-        match row.append(bytes, records.len()) {
+        let appended = match page.shape {
+            JsonShape::Array if !page.bytes.trim_ascii_start().starts_with(b"[") => Err(Why::NotAnArray),
+            _ => row.append(bytes, records.len()),
+        };
+        match appended {
             Ok(()) => records.push(record),
             Err(why) => {
                 line += memchr_iter(b'\n', &page.bytes[line_at..start]).count() as u64;
@@ -130,6 +134,7 @@ fn trim(bytes: &[u8], start: usize, end: usize) -> (usize, usize) {
 /// Why a record is rejected.
 enum Why {
     NotUtf8,
+    NotAnArray,
     NotAnObject,
     TooDeep,
     HalfSurrogate,
@@ -140,6 +145,7 @@ impl Why {
     fn in_words(&self) -> String {
         match self {
             Self::NotUtf8 => "record has bytes that are not UTF-8".to_owned(),
+            Self::NotAnArray => "page is not a JSON array".to_owned(),
             Self::NotAnObject => "record is not a JSON object".to_owned(),
             Self::TooDeep => format!("record is nested deeper than {MAX_DEPTH}"),
             Self::HalfSurrogate => "record has half a surrogate pair".to_owned(),

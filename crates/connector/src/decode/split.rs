@@ -127,7 +127,7 @@ impl<'a> Splitter<'a> {
             }
         }
         block.spans.truncate(row.first_span);
-        self.at = row.start;
+        self.at = row.start.min(text.len());
     }
 
     /// Ends a row whose last field ends at `end`; gives the next one.

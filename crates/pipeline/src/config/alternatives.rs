@@ -60,7 +60,8 @@ impl<'a> Checker<'a> {
         }
         let mut expected: Vec<&str> = resolved.iter().flat_map(|branch| types(branch)).collect();
         expected.dedup();
-        let expected = expected.into_iter().filter(|name| *name != "null").map(article).collect::<Vec<_>>().join(" or ");
+        let expected =
+            expected.into_iter().filter(|name| *name != "null").map(article).collect::<Vec<_>>().join(" or ");
         self.problems.push(mismatch(name, &expected, node).maybe_help(layout(&expected, node, name).or(example)));
     }
 
@@ -72,7 +73,8 @@ impl<'a> Checker<'a> {
     /// Tables told apart by a key with a constant (`kind = "csv"`) or by which one key they have (`{ env = … }`): reports
     /// what is wrong with the telling, if anything is.
     fn by_tag(&mut self, branches: &[&'a Schema], table: &Table, span: Span, name: &str) -> bool {
-        let objects: Vec<&Schema> = branches.iter().copied().filter(|branch| branch.get("properties").is_some()).collect();
+        let objects: Vec<&Schema> =
+            branches.iter().copied().filter(|branch| branch.get("properties").is_some()).collect();
         let sole: Vec<&str> = objects
             .iter()
             .filter_map(|branch| match branches_str(branch, "required").as_slice() {

@@ -47,7 +47,9 @@ impl<'a> Checker<'a> {
         let mut schema = schema;
         for _ in 0..DEPTH {
             let Some(reference) = schema.get("$ref").and_then(Schema::as_str) else { break };
-            let Some(target) = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)) else { break };
+            let Some(target) = reference.strip_prefix('#').and_then(|pointer| self.root.pointer(pointer)) else {
+                break;
+            };
             schema = target;
         }
         schema
@@ -75,7 +77,9 @@ impl<'a> Checker<'a> {
         }
         if !self.fits_type(schema, node) {
             let expected = types(schema).iter().map(|name| article(name)).collect::<Vec<_>>().join(" or ");
-            self.problems.push(mismatch(name, &expected, node).maybe_help(layout(&expected, node, name).or(example(schema, name))));
+            self.problems.push(
+                mismatch(name, &expected, node).maybe_help(layout(&expected, node, name).or(example(schema, name))),
+            );
             return;
         }
         self.listed(schema, node, name);
@@ -126,7 +130,8 @@ impl<'a> Checker<'a> {
         let at_most = |value: f64, key: &str| bound(key).filter(|most| value > *most);
         let wrong = match &node.value {
             Value::Integer(_) | Value::Float(_) => {
-                let value = if let Value::Float(value) = node.value { value } else { node.to_json().as_f64().unwrap_or(0.0) };
+                let value =
+                    if let Value::Float(value) = node.value { value } else { node.to_json().as_f64().unwrap_or(0.0) };
                 let above = bound("exclusiveMinimum").filter(|least| value <= *least);
                 at_least(value, "minimum")
                     .map(|least| format!("must be at least {least}"))
@@ -137,9 +142,9 @@ impl<'a> Checker<'a> {
                 let short = bound("minLength").is_some_and(|least| (text.trim().chars().count() as f64) < least);
                 short.then(|| "must not be empty".to_owned())
             }
-            Value::Array(items) => {
-                bound("minItems").is_some_and(|least| (items.len() as f64) < least).then(|| "must not be empty".to_owned())
-            }
+            Value::Array(items) => bound("minItems")
+                .is_some_and(|least| (items.len() as f64) < least)
+                .then(|| "must not be empty".to_owned()),
             _ => None,
         };
         if let Some(wrong) = wrong {
@@ -180,7 +185,8 @@ impl<'a> Checker<'a> {
         }
         for key in missing.into_iter().filter(|key| !meant.contains(key)) {
             let property = own.iter().find(|(known, _)| *known == key);
-            self.problems.push(absent(key, name, span).maybe_help(property.and_then(|(_, property)| mend(key, property))));
+            self.problems
+                .push(absent(key, name, span).maybe_help(property.and_then(|(_, property)| mend(key, property))));
         }
         if schema.get("maxProperties").and_then(Schema::as_u64) == Some(1) && table.0.len() != 1 {
             self.one_of(own.iter().map(|(key, _)| *key), table, span, name);
@@ -188,7 +194,13 @@ impl<'a> Checker<'a> {
     }
 
     /// A table that must have exactly one of its keys.
-    pub(super) fn one_of<'k>(&mut self, keys: impl Iterator<Item = &'k str> + Clone, table: &Table, span: Span, name: &str) {
+    pub(super) fn one_of<'k>(
+        &mut self,
+        keys: impl Iterator<Item = &'k str> + Clone,
+        table: &Table,
+        span: Span,
+        name: &str,
+    ) {
         // An unknown key has been reported already.
         if table.keys().all(|key| keys.clone().any(|known| known == key)) {
             let keys: Vec<_> = keys.map(|key| format!("`{key}`")).collect();
@@ -230,7 +242,8 @@ pub fn mismatch(name: &str, expected: &str, node: &Node) -> Problem {
 }
 
 pub fn unknown<'k>(entry: &Entry, candidates: impl Iterator<Item = &'k str>) -> Problem {
-    Problem::new(entry.key_span, format!("unknown key `{}`", entry.key)).maybe_help(suggest::help(&entry.key, candidates))
+    Problem::new(entry.key_span, format!("unknown key `{}`", entry.key))
+        .maybe_help(suggest::help(&entry.key, candidates))
 }
 
 /// The line to add for a key that is missing.

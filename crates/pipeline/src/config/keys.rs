@@ -166,7 +166,10 @@ fn merge() -> Value {
         "additionalProperties": rule,
     });
     let merge = table(&[], json!({ "identifiers": identifiers, "survivorship": survivorship }));
-    described(merge, "How records become people. On a shared lake, the pipeline that has this owns the stage; empty will do.")
+    described(
+        merge,
+        "How records become people. On a shared lake, the pipeline that has this owns the stage; empty will do.",
+    )
 }
 
 fn mart() -> Value {
@@ -200,7 +203,10 @@ fn mart() -> Value {
             "lifecycle": described(lifecycle, "Stages from new to churned."),
         }),
     );
-    described(mart, "The tables made for use. On a shared lake, the pipeline that has this owns the stage; empty will do.")
+    described(
+        mart,
+        "The tables made for use. On a shared lake, the pipeline that has this owns the stage; empty will do.",
+    )
 }
 
 fn engine() -> Value {

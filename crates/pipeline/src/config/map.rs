@@ -143,14 +143,16 @@ pub(super) fn read(span: Span, table: &Table, reader: &mut Reader<'_>) -> Option
 
 fn stream_ref(text: &Spanned<String>, reader: &mut Reader<'_>) -> Option<StreamRef> {
     // A source's name has no dot, a stream's may.
-    let Some((source, stream)) = text.value.split_once('.').filter(|(source, stream)| !source.is_empty() && !stream.is_empty())
+    let Some((source, stream)) =
+        text.value.split_once('.').filter(|(source, stream)| !source.is_empty() && !stream.is_empty())
     else {
         if !text.value.is_empty() {
             reader.problem(text.span, format!("`{text}` names no stream"), "`from = \"<source>.<stream>\"`");
         }
         return None;
     };
-    let part = |part: &str, at: usize| Spanned::new(part.to_owned(), reader.file.inside(text.span, at..at + part.len()));
+    let part =
+        |part: &str, at: usize| Spanned::new(part.to_owned(), reader.file.inside(text.span, at..at + part.len()));
     Some(StreamRef { source: part(source, 0), stream: part(stream, source.len() + 1), span: text.span })
 }
 

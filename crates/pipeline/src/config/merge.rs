@@ -79,7 +79,9 @@ impl Strategy {
     }
 
     fn of(name: &str) -> Option<Self> {
-        [Self::MostRecent, Self::MostComplete, Self::MostFrequent].into_iter().find(|strategy| strategy.as_str() == name)
+        [Self::MostRecent, Self::MostComplete, Self::MostFrequent]
+            .into_iter()
+            .find(|strategy| strategy.as_str() == name)
     }
 }
 
@@ -165,7 +167,9 @@ impl Merge {
     fn survival(&self) -> Json {
         let rule = |rule: &Rule| match rule {
             Rule::Strategy(strategy) => strategy.as_str().into(),
-            Rule::Prefer(sources) => json!({ "prefer": sources.iter().map(|source| &source.value).collect::<Vec<_>>() }),
+            Rule::Prefer(sources) => {
+                json!({ "prefer": sources.iter().map(|source| &source.value).collect::<Vec<_>>() })
+            }
         };
         let fields: serde_json::Map<String, Json> =
             self.survivorship.fields.iter().map(|(field, of)| (field.value.clone(), rule(of))).collect();

@@ -206,7 +206,11 @@ fn read(root: &tree::Table, file: &Arc<File>) -> (Pipeline, Vec<Problem>) {
         seed: reader.text(root, "seed"),
         schedule: reader.table(root, "schedule").and_then(|(_, table)| schedule(table, &mut reader)),
         sources: sources.iter().filter_map(|entry| source::read(entry, &mut reader)).collect(),
-        maps: reader.tables(root, "map").into_iter().filter_map(|(node, table)| map::read(node.span, table, &mut reader)).collect(),
+        maps: reader
+            .tables(root, "map")
+            .into_iter()
+            .filter_map(|(node, table)| map::read(node.span, table, &mut reader))
+            .collect(),
         merge: reader.table(root, "merge").map(|(entry, table)| merge::read(entry.node.span, table, &mut reader)),
         mart: reader.table(root, "mart").map(|(entry, table)| mart::read(entry.node.span, table, &mut reader)),
         engine: reader.table(root, "engine").map_or(Engine::default(), |(_, table)| engine(table, &mut reader)),
@@ -236,7 +240,11 @@ fn engine(table: &tree::Table, reader: &mut Reader<'_>) -> Engine {
         let text = reader.text(table, "memory")?;
         let bytes = bytes(&text.value).filter(|bytes| *bytes > 0);
         if bytes.is_none() {
-            reader.problem(text.span, format!("`{text}` is no amount of memory"), "a number and a unit: `512MB`, `2GiB`");
+            reader.problem(
+                text.span,
+                format!("`{text}` is no amount of memory"),
+                "a number and a unit: `512MB`, `2GiB`",
+            );
         }
         bytes.map(|bytes| Spanned::new(bytes, text.span))
     });

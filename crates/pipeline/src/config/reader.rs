@@ -97,7 +97,9 @@ impl Reader<'_> {
                 } else {
                     suggest::nearest(&text.value, chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()))
                 };
-                let help = near.map_or("an IANA name, such as `Asia/Shanghai`".to_owned(), |near| format!("did you mean `{near}`?"));
+                let help = near.map_or("an IANA name, such as `Asia/Shanghai`".to_owned(), |near| {
+                    format!("did you mean `{near}`?")
+                });
                 self.problem(text.span, format!("there is no time zone `{text}`"), help);
                 None
             }

@@ -7,8 +7,18 @@ use super::tree::{Entry, Node, Table, Value};
 use crate::diagnostic::{Problem, Span};
 
 const WORDS: [&str; 12] = [
-    "password", "passwd", "pwd", "passphrase", "secret", "token", "credential", "apikey", "passcode", "appsecret",
-    "accesskey", "privatekey",
+    "password",
+    "passwd",
+    "pwd",
+    "passphrase",
+    "secret",
+    "token",
+    "credential",
+    "apikey",
+    "passcode",
+    "appsecret",
+    "accesskey",
+    "privatekey",
 ];
 /// Words that make a secret of a `key` after them.
 const KEYS: [&str; 8] = ["api", "access", "private", "secret", "signing", "encryption", "auth", "account"];
@@ -110,21 +120,29 @@ pub fn scan(text: &str) -> Vec<Span> {
     found
 }
 
-/// What follows the first word of a line that has no `=`: `password: hunter2`.
+/// Lines that are no `key = value`: what follows the first word if that looks secret (`password: hunter2`), and all of it
+/// among sources, where it may be the middle of a long secret.
 fn without_sign(text: &str) -> impl Iterator<Item = Span> {
     let mut at = 0;
     text.split_inclusive('\n').filter_map(move |line| {
         let start = at;
         at += line.len();
         let body = line.trim();
-        if body.contains('=') || body.starts_with(['[', '#']) {
+        let sound = body.split_once('=').is_some_and(|(key, value)| {
+            let signs = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '\t');
+            let key = key.trim().trim_matches(['"', '\'']);
+            !key.is_empty() && key.chars().all(signs) && !value.trim().is_empty() && !value.starts_with('=')
+        });
+        if sound || body.starts_with(['[', '#']) {
             return None;
         }
         let from = start + line.len() - line.trim_start().len();
-        let word = body.find([' ', '\t', ':', '"', '\'']).unwrap_or(body.len());
-        let key = body.get(..word)?;
-        let theirs = || in_sources(text.get(..start).unwrap_or("")) && !keys::of_source().any(|ours| ours == key);
-        (looks_secret(key) || theirs()).then(|| Span::new(from + word, from + body.len()))
+        let word = body.find([' ', '\t', ':', '"', '\'', '=']).unwrap_or(body.len());
+        if in_sources(text.get(..start).unwrap_or("")) && !keys::of_source().any(|ours| Some(ours) == body.get(..word))
+        {
+            return Some(Span::new(from, from + body.len()));
+        }
+        looks_secret(body.get(..word)?).then(|| Span::new(from + word, from + body.len()))
     })
 }
 
@@ -172,12 +190,23 @@ mod tests {
     #[test]
     fn names_of_secrets_are_known() {
         for key in [
-            "password", "client_secret", "refresh_token", "api_key", "apiKey", "access-key", "secret_access_key",
-            "appSecret", "tokens", "credentials", "PRIVATE_KEY", "db.password",
+            "password",
+            "client_secret",
+            "refresh_token",
+            "api_key",
+            "apiKey",
+            "access-key",
+            "secret_access_key",
+            "appSecret",
+            "tokens",
+            "credentials",
+            "PRIVATE_KEY",
+            "db.password",
         ] {
             assert!(looks_secret(key), "{key}");
         }
-        for key in ["token_url", "primary_key", "key", "access_key_id", "client_id", "keys", "secretary", "姓名", ""] {
+        for key in ["token_url", "primary_key", "key", "access_key_id", "client_id", "keys", "secretary", "姓名", ""]
+        {
             assert!(!looks_secret(key), "{key}");
         }
     }
@@ -190,9 +219,8 @@ mod tests {
 
     #[test]
     fn secrets_in_text_that_is_no_toml_are_found() {
-        let shown = |text: &str| {
-            scan(text).iter().map(|span| text[span.start..span.end].to_owned()).collect::<Vec<_>>()
-        };
+        let shown =
+            |text: &str| scan(text).iter().map(|span| text[span.start..span.end].to_owned()).collect::<Vec<_>>();
         assert_eq!(shown("password = \"hunter2\nx = 1"), ["\"hunter2"]);
         assert_eq!(shown("a = { token = hun=ter2 }\n"), ["hun=ter2 }"]);
         assert_eq!(shown("token = \"\"\"\nhunter2\n\"\"\"\nx = 1"), ["\"\"\"\nhunter2\n\"\"\""]);

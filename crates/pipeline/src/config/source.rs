@@ -174,7 +174,8 @@ fn currency(table: &Table, reader: &mut Reader<'_>) -> Option<String> {
         upper if upper.len() == 3 && upper.bytes().all(|byte| byte.is_ascii_uppercase()) => Some(upper.to_owned()),
         _ => None,
     };
-    let help = meant.map_or("an ISO 4217 code: `CNY`, `HKD`, `USD`".to_owned(), |code| format!("did you mean `{code}`?"));
+    let help =
+        meant.map_or("an ISO 4217 code: `CNY`, `HKD`, `USD`".to_owned(), |code| format!("did you mean `{code}`?"));
     reader.problem(text.span, format!("there is no currency `{text}`"), help);
     None
 }
@@ -198,7 +199,8 @@ fn max_rejected(table: &Table, reader: &mut Reader<'_>) -> Option<MaxRejected> {
 
 fn region_of(timezone: Tz) -> Option<&'static str> {
     match timezone.name() {
-        "Asia/Shanghai" | "Asia/Chongqing" | "Asia/Chungking" | "Asia/Harbin" | "Asia/Urumqi" | "Asia/Kashgar" | "PRC" => Some("CN"),
+        "Asia/Shanghai" | "Asia/Chongqing" | "Asia/Chungking" | "Asia/Harbin" | "Asia/Urumqi" | "Asia/Kashgar"
+        | "PRC" => Some("CN"),
         _ => None,
     }
 }

@@ -45,7 +45,10 @@ fn duplicate(text: &str, at: Span) -> Option<Problem> {
     } else {
         let table = (0..line).rev().find(is_header);
         // The parser goes on with the table that was there before, so that all its keys seem to be there twice.
-        if table.is_some_and(|table| (0..table).any(|number| is_header(&number) && header(number) == header(table)) && !header(table).starts_with("[[")) {
+        if table.is_some_and(|table| {
+            (0..table).any(|number| is_header(&number) && header(number) == header(table))
+                && !header(table).starts_with("[[")
+        }) {
             return None;
         }
         let has_key = |number: &usize| {
@@ -55,5 +58,8 @@ fn duplicate(text: &str, at: Span) -> Option<Problem> {
         (table.map_or(0, |table| table + 1)..line).rev().find(has_key)
     };
     let other = first.map_or(String::new(), |first| format!("; the other is on line {}", first + 1));
-    Some(Problem::new(at, format!("key `{key}` is there twice")).help(format!("remove one of them, or rename it{other}")))
+    Some(
+        Problem::new(at, format!("key `{key}` is there twice"))
+            .help(format!("remove one of them, or rename it{other}")),
+    )
 }

@@ -197,9 +197,16 @@ impl Expressions for World {
         for word in sql.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_' || c == '\'')) {
             let name = word.trim_end_matches(|c: char| !(c.is_alphanumeric() || c == '_'));
             if !name.is_empty() && !name.starts_with('\'') && !known.contains(&name) {
-                let suggestions: Vec<String> =
-                    known.iter().filter(|known| known.starts_with(&name[..1])).map(|known| (*known).to_owned()).collect();
-                return Err(ExprError { message: format!("there is no column `{name}`"), offset: Some(at), suggestions });
+                let suggestions: Vec<String> = known
+                    .iter()
+                    .filter(|known| known.starts_with(&name[..1]))
+                    .map(|known| (*known).to_owned())
+                    .collect();
+                return Err(ExprError {
+                    message: format!("there is no column `{name}`"),
+                    offset: Some(at),
+                    suggestions,
+                });
             }
             at += word.len();
         }
@@ -229,7 +236,8 @@ pub fn checked(text: &str) -> String {
 pub fn pipeline(text: &str) -> Pipeline {
     let parsed = parse(Path::new("p.toml"), text);
     assert_eq!(diagnostic::render(&parsed.diagnostics, false), "");
-    parsed.pipeline.expect("a pipeline")
+    let Some(pipeline) = parsed.pipeline else { unreachable!("a pipeline without diagnostics") };
+    pipeline
 }
 
 /// Renders many small cases into one text that a person can judge.

@@ -8,24 +8,64 @@ use super::{Address, is_han, squeezed};
 
 /// What stands in a city's or district's place in GB/T 2260 and says nothing.
 pub(super) const FILLERS: [&str; 7] = [
-    "省直辖县级行政区划", "自治区直辖县级行政区划", "省直辖县级行政单位", "自治区直辖县级行政单位", "省直辖行政单位", "市辖区", "县",
+    "省直辖县级行政区划",
+    "自治区直辖县级行政区划",
+    "省直辖县级行政单位",
+    "自治区直辖县级行政单位",
+    "省直辖行政单位",
+    "市辖区",
+    "县",
 ];
 
 /// After a short name these make it another word.
 const CONTINUES: [&str; 34] = [
-    "路", "街", "巷", "弄", "道", "大道", "大街", "环路", "大学", "学院", "大厦", "大酒店", "酒店", "饭店", "宾馆", "银行", "医院", "广场",
-    "花园", "花苑", "小区", "公寓", "公馆", "商城", "商场", "中学", "小学", "高速", "门", "桥", "站", "港", "村", "庄",
+    "路",
+    "街",
+    "巷",
+    "弄",
+    "道",
+    "大道",
+    "大街",
+    "环路",
+    "大学",
+    "学院",
+    "大厦",
+    "大酒店",
+    "酒店",
+    "饭店",
+    "宾馆",
+    "银行",
+    "医院",
+    "广场",
+    "花园",
+    "花苑",
+    "小区",
+    "公寓",
+    "公馆",
+    "商城",
+    "商场",
+    "中学",
+    "小学",
+    "高速",
+    "门",
+    "桥",
+    "站",
+    "港",
+    "村",
+    "庄",
 ];
 
 /// Short names of cities that are ordinary words; alone they need a district after them.
 const WORDS: [&str; 16] = [
-    "东方", "中山", "朝阳", "海南", "海北", "海东", "海西", "安康", "大同", "长治", "新乡", "三明", "白山", "玉林", "文山", "和田",
+    "东方", "中山", "朝阳", "海南", "海北", "海东", "海西", "安康", "大同", "长治", "新乡", "三明", "白山", "玉林",
+    "文山", "和田",
 ];
 
 pub(super) fn parse(text: &str) -> Address {
     let (text, postcode) = postcode(text);
     let gazetteer = Gazetteer::get();
-    let (rest, country) = match ["中华人民共和国", "中国大陆", "中国"].iter().find_map(|name| text.strip_prefix(name)) {
+    let (rest, country) = match ["中华人民共和国", "中国大陆", "中国"].iter().find_map(|name| text.strip_prefix(name))
+    {
         Some(rest) if !continues(rest) => (skip(rest), true),
         _ => (text, false),
     };
@@ -33,7 +73,8 @@ pub(super) fn parse(text: &str) -> Address {
     // Exports that put three columns before a full address say it twice.
     if head.province.is_some() {
         let again = Head::read(gazetteer, head.rest, false);
-        let agrees = |first: Option<usize>, second: Option<usize>| second.is_none() || first.is_none() || first == second;
+        let agrees =
+            |first: Option<usize>, second: Option<usize>| second.is_none() || first.is_none() || first == second;
         if again.province == head.province
             && again.spelled_province
             && agrees(head.city, again.city)
@@ -102,7 +143,7 @@ impl<'a> Head<'a> {
     /// Whether a city or district of the province follows by its full name, as in `福建南安市`.
     fn confirmed(&self, gazetteer: &Gazetteer, province: Found, tail: &str) -> bool {
         gazetteer.city_at(tail, Some(province.id)).is_some_and(|city| city.full)
-            || gazetteer.district_at(tail, Scope::Province(province.id)).is_some()
+            || gazetteer.district_at(tail, Scope::Province(province.id)).is_some_and(|(district, _)| district.full)
     }
 
     fn read_city(&mut self, gazetteer: &Gazetteer, china: bool) {
@@ -111,8 +152,10 @@ impl<'a> Head<'a> {
         if !found.full {
             // 长沙县 and 大理市 are counties that begin like their city.
             let scope = self.province.map_or(Scope::Anywhere, Scope::Province);
-            let county = gazetteer.district_at(self.rest, scope).is_some_and(|(county, _)| county.len > found.len);
-            let (followed, _) = gazetteer.district_at(skip(tail), Scope::City(found.id)).map_or((false, 0), |(next, _)| (true, next.len));
+            let county = gazetteer
+                .district_at(self.rest, scope)
+                .is_some_and(|(county, _)| county.full && county.len > found.len);
+            let followed = gazetteer.district_at(skip(tail), Scope::City(found.id)).is_some();
             let ends = tail.is_empty() || tail.starts_with(is_separator);
             let word = WORDS.contains(&&self.rest[..found.len]);
             let believed = match self.province {
@@ -124,7 +167,11 @@ impl<'a> Head<'a> {
             }
         }
         self.city = Some(found.id);
-        self.take(found.len);
+        // 青岛市南区 is 青岛 and 市南区.
+        let stem = found.len - if self.rest[..found.len].ends_with('市') { '市'.len_utf8() } else { 0 };
+        let of_city =
+            gazetteer.district_at(&self.rest[stem..], Scope::City(found.id)).is_some_and(|(district, _)| district.full);
+        self.take(if of_city { stem } else { found.len });
         self.skip_fillers(gazetteer);
     }
 
@@ -163,7 +210,7 @@ impl<'a> Head<'a> {
             if let Some(rest) = self.rest.strip_prefix(filler) {
                 let scope = self.province.map_or(Scope::Anywhere, Scope::Province);
                 // 县 in 重庆市县云阳县 is a filler, a lone one is not.
-                if filler != "县" || gazetteer.district_at(skip(rest), scope).is_some() {
+                if filler != "县" || gazetteer.district_at(skip(rest), scope).is_some_and(|(next, _)| next.full) {
                     self.rest = skip(rest);
                 }
                 return;
@@ -184,14 +231,17 @@ fn continues(tail: &str) -> bool {
     let numbered = tail.strip_prefix([
         '东', '西', '南', '北', '中', '一', '二', '三', '四', '五', '六', '七', '八', '九', '十', '内', '外',
     ]);
-    let road = |tail: &str| ["路", "街", "道", "巷", "环", "大街", "大道"].iter().any(|road| tail.starts_with(road));
+    let road = |tail: &str| ["路", "街", "道", "巷", "大街", "大道"].iter().any(|road| tail.starts_with(road));
     CONTINUES.iter().any(|word| tail.starts_with(word)) || numbered.is_some_and(road)
 }
 
 /// Six digits at either end, or after `邮编`; a house number is not parted from its street by a blank.
 fn postcode(text: &str) -> (&str, Option<&str>) {
     let is_code = |code: &str| {
-        code.len() == 6 && code.bytes().all(|b| b.is_ascii_digit()) && matches!(code.as_bytes()[0], b'0'..=b'8') && code != "000000"
+        code.len() == 6
+            && code.bytes().all(|b| b.is_ascii_digit())
+            && matches!(code.as_bytes()[0], b'0'..=b'8')
+            && code != "000000"
     };
     let label = |text: &'_ str| -> usize {
         let bare = text.trim_end_matches([' ', ':']);
@@ -210,7 +260,8 @@ fn postcode(text: &str) -> (&str, Option<&str>) {
         let labelled = label(before);
         let parted = before.ends_with([' ', ',', '(', '[', '【', ';']);
         if labelled < before.len() || (parted && !before.is_empty()) {
-            let before = before[..labelled].trim_end_matches(|c: char| is_separator(c) || matches!(c, '(' | '[' | '【'));
+            let before =
+                before[..labelled].trim_end_matches(|c: char| is_separator(c) || matches!(c, '(' | '[' | '【'));
             return (before, Some(code));
         }
     }

@@ -50,6 +50,7 @@ pub(super) struct Found {
 static GAZETTEER: LazyLock<Gazetteer> = LazyLock::new(Gazetteer::build);
 
 /// Provinces with the name that is used for short, and in Latin letters.
+#[rustfmt::skip]
 const PROVINCES: [(&str, &str, &str); 34] = [
     ("北京市", "北京", "beijing"), ("天津市", "天津", "tianjin"), ("河北省", "河北", "hebei"), ("山西省", "山西", "shanxi"),
     ("内蒙古自治区", "内蒙古", "inner mongolia"), ("辽宁省", "辽宁", "liaoning"), ("吉林省", "吉林", "jilin"),
@@ -64,6 +65,7 @@ const PROVINCES: [(&str, &str, &str); 34] = [
 ];
 
 /// What people write for these besides.
+#[rustfmt::skip]
 const MORE_PROVINCES: [(&str, &str); 10] = [
     ("内蒙古自治区", "内蒙"), ("内蒙古自治区", "内蒙古省"), ("广西壮族自治区", "广西省"), ("广西壮族自治区", "广西自治区"),
     ("新疆维吾尔自治区", "新疆自治区"), ("新疆维吾尔自治区", "新疆省"), ("宁夏回族自治区", "宁夏自治区"), ("宁夏回族自治区", "宁夏省"),
@@ -72,9 +74,53 @@ const MORE_PROVINCES: [(&str, &str); 10] = [
 
 /// Nationalities as they stand in the names of autonomous areas; `族` may follow.
 const NATIONS: [&str; 47] = [
-    "蒙古", "回", "藏", "维吾尔", "苗", "彝", "壮", "布依", "朝鲜", "满", "侗", "瑶", "白", "土家", "哈尼", "哈萨克", "傣", "黎", "傈僳",
-    "佤", "畲", "拉祜", "水", "东乡", "纳西", "景颇", "柯尔克孜", "土", "达斡尔", "仫佬", "羌", "布朗", "撒拉", "毛南", "仡佬", "锡伯",
-    "塔吉克", "怒", "鄂温克", "保安", "裕固", "独龙", "鄂伦春", "普米", "各", "高山", "京",
+    "蒙古",
+    "回",
+    "藏",
+    "维吾尔",
+    "苗",
+    "彝",
+    "壮",
+    "布依",
+    "朝鲜",
+    "满",
+    "侗",
+    "瑶",
+    "白",
+    "土家",
+    "哈尼",
+    "哈萨克",
+    "傣",
+    "黎",
+    "傈僳",
+    "佤",
+    "畲",
+    "拉祜",
+    "水",
+    "东乡",
+    "纳西",
+    "景颇",
+    "柯尔克孜",
+    "土",
+    "达斡尔",
+    "仫佬",
+    "羌",
+    "布朗",
+    "撒拉",
+    "毛南",
+    "仡佬",
+    "锡伯",
+    "塔吉克",
+    "怒",
+    "鄂温克",
+    "保安",
+    "裕固",
+    "独龙",
+    "鄂伦春",
+    "普米",
+    "各",
+    "高山",
+    "京",
 ];
 
 impl Gazetteer {
@@ -93,10 +139,13 @@ impl Gazetteer {
         };
         for (province, short, _) in PROVINCES {
             let mut aliases = vec![short.to_owned()];
-            aliases.extend(MORE_PROVINCES.iter().filter(|(name, _)| *name == province).map(|(_, more)| (*more).to_owned()));
+            aliases.extend(
+                MORE_PROVINCES.iter().filter(|(name, _)| *name == province).map(|(_, more)| (*more).to_owned()),
+            );
             let from = built.cities.len();
             // A set, because the source's order changes from run to run.
-            let cities: BTreeSet<&'static str> = source.cities_of_province(province).into_iter().map(String::as_str).collect();
+            let cities: BTreeSet<&'static str> =
+                source.cities_of_province(province).into_iter().map(String::as_str).collect();
             for city in cities {
                 // Hong Kong and Macau stand there as their own city.
                 let municipality = city == province && province.ends_with('市');
@@ -106,7 +155,8 @@ impl Gazetteer {
                 let aliases = if municipality { vec![short.to_owned()] } else { short_names(city) };
                 built.add_city(source, city, aliases);
             }
-            let division = Division { name: province, aliases: sorted(aliases), parent: 0, children: from..built.cities.len() };
+            let division =
+                Division { name: province, aliases: sorted(aliases), parent: 0, children: from..built.cities.len() };
             built.provinces.push(division);
         }
         for (id, city) in built.cities.iter().enumerate() {
@@ -121,10 +171,11 @@ impl Gazetteer {
     fn add_city(&mut self, source: &'static cpca::AddressParser, city: &'static str, aliases: Vec<String>) {
         let id = self.cities.len();
         let from = self.districts.len();
-        let mut names: BTreeSet<&'static str> = source.districts_of_city(city).into_iter().map(String::as_str).collect();
-        names.extend(ABOLISHED.iter().filter(|(of, _)| *of == city).flat_map(|(_, districts)| districts.iter().copied()));
+        let mut names: BTreeSet<&'static str> =
+            source.districts_of_city(city).into_iter().map(String::as_str).collect();
+        names.extend(BESIDES.iter().filter(|(of, _)| *of == city).flat_map(|(_, districts)| districts.iter().copied()));
         for name in names {
-            let aliases = if is_abolished(city, name) { Vec::new() } else { sorted(short_names(name)) };
+            let aliases = if is_beside(city, name) { Vec::new() } else { sorted(short_names(name)) };
             self.districts.push(Division { name, aliases, parent: id, children: 0..0 });
         }
         let children = from..self.districts.len();
@@ -150,20 +201,31 @@ impl Gazetteer {
         }
     }
 
-    /// The district whose name stands at the head of `text`. Short names count within a city only, towns not outside
-    /// it. The flag tells whether another district in the scope has that name too.
+    /// The district whose name stands at the head of `text`. Short names count within a city, and within a province
+    /// where only one district has it; towns only within a city. The flag tells whether another district in the scope has that name too.
     pub fn district_at(&self, text: &str, scope: Scope) -> Option<(Found, bool)> {
         let at = |id: usize, short: bool| at_head(text, id, &self.districts[id], short);
         let found = match scope {
             Scope::City(city) => longest(self.cities[city].children.clone().filter_map(|id| at(id, true))),
             Scope::Province(province) => {
                 let cities = &self.cities[self.provinces[province].children.clone()];
-                let of_city = |city: &Division| city.children.clone().filter(|id| !is_town(self.districts[*id].name));
-                longest(cities.iter().flat_map(of_city).filter_map(|id| at(id, false)))
+                let ids = || {
+                    cities.iter().flat_map(|city| city.children.clone()).filter(|id| !is_town(self.districts[*id].name))
+                };
+                let found = longest(ids().filter_map(|id| at(id, true)));
+                // A short name must be one district's alone.
+                found.filter(|found| {
+                    found.full
+                        || ids().filter_map(|id| at(id, true)).filter(|other| other.len == found.len).count() == 1
+                })
             }
             Scope::Anywhere => {
                 let first = text.chars().next()?;
-                longest(self.districts_from(first).filter(|id| !is_town(self.districts[*id].name)).filter_map(|id| at(id, false)))
+                longest(
+                    self.districts_from(first)
+                        .filter(|id| !is_town(self.districts[*id].name))
+                        .filter_map(|id| at(id, false)),
+                )
             }
         }?;
         let name = self.districts[found.id].name;
@@ -277,7 +339,8 @@ fn short_names(name: &str) -> Vec<String> {
             return names;
         }
     }
-    for suffix in ["特别行政区", "新区", "林区", "地区", "街道", "市", "区", "县", "盟", "旗", "镇", "乡"] {
+    for suffix in ["特别行政区", "新区", "林区", "地区", "街道", "市", "区", "县", "盟", "旗", "镇", "乡"]
+    {
         if let Some(stem) = name.strip_suffix(suffix) {
             add(stem, "");
             break;
@@ -294,7 +357,8 @@ fn short_names(name: &str) -> Vec<String> {
 fn without_nations(mut stem: &str) -> &str {
     loop {
         let bare = stem.strip_suffix('族').unwrap_or(stem);
-        let cut = NATIONS.iter().filter_map(|nation| bare.strip_suffix(nation)).filter(|left| left.chars().count() >= 2);
+        let cut =
+            NATIONS.iter().filter_map(|nation| bare.strip_suffix(nation)).filter(|left| left.chars().count() >= 2);
         // Of `拉祜` and `土家`, not of `土`: the longest nation.
         match cut.min_by_key(|left| left.len()) {
             Some(left) if bare.len() < stem.len() || BARE.iter().any(|nation| stem.ends_with(nation)) => stem = left,
@@ -306,9 +370,9 @@ fn without_nations(mut stem: &str) -> &str {
 /// Nationalities written without `族`.
 const BARE: [&str; 8] = ["蒙古", "哈萨克", "柯尔克孜", "维吾尔", "锡伯", "塔吉克", "鄂温克", "鄂伦春"];
 
-/// Abolished districts that addresses still name, by city. Their land went to several districts or was renamed, so
-/// they are kept as written.
-const ABOLISHED: [(&str, &[&str]); 13] = [
+/// Abolished districts that addresses still name, and zones that platforms list as districts, by city. The land of the
+/// former went to several districts, so they are kept as written.
+const BESIDES: [(&str, &[&str]); 14] = [
     ("北京市", &["宣武区", "崇文区"]),
     ("上海市", &["闸北区", "卢湾区", "南汇区", "南市区"]),
     ("天津市", &["塘沽区", "汉沽区", "大港区"]),
@@ -322,10 +386,11 @@ const ABOLISHED: [(&str, &[&str]); 13] = [
     ("青岛市", &["四方区"]),
     ("徐州市", &["九里区"]),
     ("成都市", &["高新区"]),
+    ("西安市", &["高新区"]),
 ];
 
-fn is_abolished(city: &str, name: &str) -> bool {
-    ABOLISHED.iter().any(|(of, districts)| *of == city && districts.contains(&name))
+fn is_beside(city: &str, name: &str) -> bool {
+    BESIDES.iter().any(|(of, districts)| *of == city && districts.contains(&name))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use super::{Address, squeezed};
 
 /// Countries as customers write them. Two-letter codes are not here, most of them are also states.
+#[rustfmt::skip]
 const COUNTRIES: [(&str, &str); 58] = [
     ("united states of america", "US"), ("united states", "US"), ("u.s.a", "US"), ("usa", "US"), ("us", "US"), ("canada", "CA"),
     ("united kingdom", "GB"), ("great britain", "GB"), ("england", "GB"), ("scotland", "GB"), ("wales", "GB"),
@@ -20,6 +21,7 @@ const COUNTRIES: [(&str, &str); 58] = [
     ("hong kong", "HK"),
 ];
 
+#[rustfmt::skip]
 const STATES: [(&str, &str, &str); 75] = [
     ("US", "AL", "alabama"), ("US", "AK", "alaska"), ("US", "AZ", "arizona"), ("US", "AR", "arkansas"), ("US", "CA", "california"),
     ("US", "CO", "colorado"), ("US", "CT", "connecticut"), ("US", "DE", "delaware"), ("US", "DC", "district of columbia"),
@@ -42,6 +44,7 @@ const STATES: [(&str, &str, &str); 75] = [
 ];
 
 /// Countries with a postcode of so many digits before the city.
+#[rustfmt::skip]
 const CONTINENTAL: [(&str, usize); 16] = [
     ("DE", 5), ("FR", 5), ("IT", 5), ("ES", 5), ("FI", 5), ("SE", 5), ("CZ", 5), ("MX", 5), ("MY", 5), ("AT", 4), ("CH", 4),
     ("BE", 4), ("DK", 4), ("NO", 4), ("NL", 4), ("PT", 4),
@@ -86,6 +89,8 @@ fn read_tail(parts: &mut Vec<&str>, address: &mut Address, land: &str) {
         (rest, found) = (before, Some((code, None)));
     } else if let Some((before, code)) = digits_at_end(last, 4).filter(|_| is("AU") || is("NZ")) {
         (rest, found) = (before, Some((code, None)));
+    } else if let Some((before, code)) = digits_at_end(last, 6).filter(|_| is("CN") || is("SG")) {
+        (rest, found) = (before, Some((code, None)));
     } else if let Some(digits) = CONTINENTAL.iter().find(|(code, _)| is(code)).map(|(_, digits)| *digits)
         && let Some((code, city)) = continental(last, digits)
     {
@@ -100,7 +105,12 @@ fn read_tail(parts: &mut Vec<&str>, address: &mut Address, land: &str) {
     };
     let states = certain.unwrap_or(land);
     let state = state_at_end(rest, states);
-    if code.is_none() && (state.is_none() || parts.len() < 2) {
+    // Without a postcode a state stands alone: its code after a city, or its name after street and city, because New
+    // York and Washington are cities too.
+    let alone = |(before, code): &(&str, &str)| {
+        before.trim().is_empty() && parts.len() >= if rest.len() == code.len() { 2 } else { 3 }
+    };
+    if code.is_none() && !state.as_ref().is_some_and(alone) {
         return;
     }
     parts.pop();
@@ -171,7 +181,10 @@ fn zip(text: &str) -> Option<(&str, String)> {
 fn canadian(text: &str) -> Option<(&str, String)> {
     let (before, code) = last_word_or_two(text, |code| {
         code.len() == 6
-            && code.bytes().enumerate().all(|(i, b)| if i % 2 == 0 { b.is_ascii_alphabetic() } else { b.is_ascii_digit() })
+            && code
+                .bytes()
+                .enumerate()
+                .all(|(i, b)| if i % 2 == 0 { b.is_ascii_alphabetic() } else { b.is_ascii_digit() })
     })?;
     Some((before, format!("{} {}", &code[..3], &code[3..])))
 }
@@ -179,7 +192,9 @@ fn canadian(text: &str) -> Option<(&str, String)> {
 /// `SW1A 1AA`, with or without the blank: area, district, sector, unit.
 fn british(text: &str) -> Option<(&str, String)> {
     let (before, code) = last_word_or_two(text, |code| {
-        let Some((outward, inward)) = code.len().checked_sub(3).and_then(|at| code.split_at_checked(at)) else { return false };
+        let Some((outward, inward)) = code.len().checked_sub(3).and_then(|at| code.split_at_checked(at)) else {
+            return false;
+        };
         let letters = outward.bytes().take_while(u8::is_ascii_alphabetic).count();
         let (inward, district) = (inward.as_bytes(), &outward.as_bytes()[letters..]);
         matches!(letters, 1 | 2)
@@ -203,7 +218,11 @@ fn last_word_or_two(text: &str, is_code: impl Fn(&str) -> bool) -> Option<(&str,
 /// `80331 München`, `D-80331 München`, `1012 AB Amsterdam`, `1000-001 Lisboa`.
 fn continental(text: &str, count: usize) -> Option<(String, &str)> {
     let text = match text.split_once('-') {
-        Some((country, rest)) if (1..=2).contains(&country.len()) && country.bytes().all(|b| b.is_ascii_uppercase()) => rest,
+        Some((country, rest))
+            if (1..=2).contains(&country.len()) && country.bytes().all(|b| b.is_ascii_uppercase()) =>
+        {
+            rest
+        }
         _ => text,
     };
     let (code, mut city) = text.split_once(' ').unwrap_or((text, ""));

@@ -1,0 +1,71 @@
+//! Reads JSON Lines: pages of whole lines, counted where they are not blank.
+
+use bytes::Bytes;
+use memchr::{memchr_iter, memrchr};
+use tributary_connector::{Data, JsonPage, JsonShape, Rejected};
+
+use crate::cut::{MAX_RECORD, count_lines};
+use crate::pages::{Halt, Pages};
+use crate::text::Text;
+
+/// Reads all of `text` into `pages`, about `page_bytes` at a time.
+///
+/// # Errors
+/// If reading fails or nobody listens any more.
+pub fn read(text: &mut Text, page_bytes: usize, pages: &mut Pages<'_>) -> Result<(), Halt> {
+    let mut buffer = Vec::with_capacity(page_bytes);
+    let mut first_line = 1;
+    let mut ended = false;
+    // Set while a line that is too long is passed over.
+    let mut passing = false;
+    while !ended {
+        ended = text.fill(&mut buffer, page_bytes).map_err(|e| pages.unreadable(e))?;
+        let mut end = memrchr(b'\n', &buffer).map_or(0, |newline| newline + 1);
+        if passing {
+            let line_end = memchr::memchr(b'\n', &buffer).map_or(buffer.len(), |newline| newline + 1);
+            passing = !buffer[..line_end].ends_with(b"\n");
+            first_line += count_lines(&buffer[..line_end]);
+            buffer.drain(..line_end);
+            end = end.saturating_sub(line_end);
+        }
+        if ended {
+            end = buffer.len();
+        }
+        let mut rest = buffer[end..].to_vec();
+        buffer.truncate(end);
+        if end > 0 {
+            let bytes = Bytes::from(std::mem::take(&mut buffer));
+            let (lines, records) = (count_lines(&bytes), count(&bytes));
+            if records > 0 {
+                pages.send(Data::Json(JsonPage { bytes, shape: JsonShape::Lines, first_line }), records)?;
+            }
+            first_line += lines;
+        }
+        if rest.len() > MAX_RECORD {
+            passing = true;
+            let rejected = Rejected {
+                record: pages.records(),
+                line: Some(first_line),
+                bytes: Bytes::copy_from_slice(&rest[..64 * 1024]),
+                error: "line is longer than 16 MiB".to_owned(),
+                undecodable: false,
+            };
+            pages.send(Data::Rejected(vec![rejected]), 1)?;
+            rest.clear();
+        }
+        buffer = rest;
+        buffer.reserve(page_bytes);
+    }
+    Ok(())
+}
+
+/// Lines with anything but white space on them.
+fn count(bytes: &[u8]) -> u64 {
+    let mut start = 0;
+    let mut count = 0;
+    for end in memchr_iter(b'\n', bytes).chain([bytes.len()]) {
+        count += u64::from(bytes[start..end].iter().any(|b| !b.is_ascii_whitespace()));
+        start = (end + 1).min(bytes.len());
+    }
+    count
+}

@@ -1,0 +1,128 @@
+//! Forms of address, which are no part of a name.
+
+use crate::normalise::fold::is_han;
+use crate::normalise::surname;
+
+/// Forms of address after a Han name, longest first.
+const HAN_TITLES: [&str; 40] = [
+    "总经理",
+    "董事长",
+    "副总",
+    "先生",
+    "女士",
+    "小姐",
+    "太太",
+    "夫人",
+    "老师",
+    "同学",
+    "师傅",
+    "医生",
+    "大夫",
+    "教授",
+    "博士",
+    "律师",
+    "经理",
+    "主任",
+    "老板",
+    "店长",
+    "总监",
+    "会长",
+    "院长",
+    "校长",
+    "局长",
+    "处长",
+    "科长",
+    "阿姨",
+    "叔叔",
+    "大哥",
+    "大姐",
+    "大爷",
+    "大妈",
+    "同志",
+    "女生",
+    "男士",
+    "老師",
+    "醫生",
+    "同學",
+    "經理",
+];
+
+/// Words before or after a Latin name that are no part of it; compared without case and full stop.
+const LATIN_TITLES: [&str; 24] = [
+    "mr",
+    "mrs",
+    "ms",
+    "miss",
+    "mx",
+    "mister",
+    "dr",
+    "prof",
+    "professor",
+    "sir",
+    "madam",
+    "madame",
+    "mme",
+    "mlle",
+    "monsieur",
+    "herr",
+    "frau",
+    "dhr",
+    "mevr",
+    "sig",
+    "phd",
+    "md",
+    "esq",
+    "mba",
+];
+
+/// Whether a Latin word is a title.
+pub(super) fn is_one(word: &str) -> bool {
+    let word = word.trim_end_matches('.');
+    LATIN_TITLES.iter().any(|title| word.eq_ignore_ascii_case(title))
+        || word.eq_ignore_ascii_case("ph.d")
+        || word.eq_ignore_ascii_case("m.d")
+}
+
+/// Titles at either end, as long as something is left.
+pub(super) fn strip(value: &mut String) {
+    while let Some((first, rest)) = value.split_once(' ')
+        && is_one(first)
+    {
+        value.drain(..value.len() - rest.len());
+    }
+    // `Mr.王`
+    if let Some((first, rest)) = value.split_once('.')
+        && is_one(first)
+        && rest.starts_with(char::is_alphabetic)
+    {
+        value.drain(..value.len() - rest.len());
+    }
+    while let Some((rest, last)) = value.rsplit_once(' ')
+        && is_one(last)
+    {
+        value.truncate(rest.len());
+    }
+    for title in HAN_TITLES {
+        if let Some(rest) = value.strip_suffix(title) {
+            let rest = rest.trim_end_matches([' ', '·']);
+            if !rest.is_empty() {
+                value.truncate(rest.len());
+            }
+            break;
+        }
+    }
+    if value.contains(is_han) {
+        let vip = |part: Option<&str>| part.is_some_and(|part| part.eq_ignore_ascii_case("vip"));
+        if vip(value.get(..3)) {
+            value.drain(..3);
+        }
+        let end = value.len().saturating_sub(3);
+        if vip(value.get(end..)) {
+            value.truncate(end);
+        }
+    }
+    // 王总, but not 张总 as part of a longer name.
+    if value.ends_with('总') && surname::leading(value).is_some_and(|end| value[end..] == *"总") {
+        value.truncate(value.len() - '总'.len_utf8());
+    }
+}

@@ -1,0 +1,200 @@
+//! The command line. [`main`] takes a registry of connectors, so that anyone's connector gets the whole program.
+//!
+//! Data goes to stdout, all else to stderr. Exit codes: 0 done, 1 failed, 2 the user's input was wrong, 3 waiting.
+
+#![forbid(unsafe_code)]
+
+mod check;
+mod grid;
+mod init;
+mod lakes;
+mod preview;
+mod progress;
+mod query;
+mod report;
+mod run;
+mod why;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use tributary_connector::Registry;
+
+/// Brings a retailer's customer records together.
+#[derive(Debug, Parser)]
+#[command(name = "tributary", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// No colour.
+    #[arg(long, global = true)]
+    no_color: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write a pipeline file for some files: their sources, and a first mapping.
+    Init {
+        files: Vec<PathBuf>,
+        /// Where to write it; `-` prints it.
+        #[arg(long, short, default_value = "pipeline.toml")]
+        output: PathBuf,
+    },
+    /// Show a stream's encoding, header, types and first rows, and what its mappings make of them.
+    Preview {
+        pipeline: PathBuf,
+        /// `source.stream`.
+        stream: String,
+        #[arg(long, default_value_t = 10)]
+        rows: usize,
+    },
+    /// Check a pipeline file: everything that is wrong, at once. Writes nothing and reads no record.
+    Check {
+        pipeline: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what a run would do, and why. Writes nothing.
+    Plan {
+        pipeline: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Run a pipeline once.
+    Run {
+        pipeline: PathBuf,
+        /// Let a file of this `source.stream` be replaced by content that withdraws over half of its records.
+        #[arg(long, value_name = "SOURCE.STREAM")]
+        accept_replace: Vec<String>,
+        /// The day that `as_of = "run_date"` stands for; today if not given.
+        #[arg(long, value_name = "YYYY-MM-DD")]
+        date: Option<chrono::NaiveDate>,
+        /// The ledger as JSON on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the tables of a lake, as of its newest manifest.
+    Tables {
+        lake: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask a lake in SQL; tables have two-part names, such as `customer.customer`.
+    Query {
+        lake: String,
+        sql: String,
+        #[arg(long, conflicts_with = "csv")]
+        json: bool,
+        /// With a byte order mark, so that Excel opens it in Chinese.
+        #[arg(long)]
+        csv: bool,
+    },
+    /// Show which records made a customer, by which rules, and which record gave each field.
+    Why {
+        lake: String,
+        customer_id: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the connectors, or one's configuration.
+    Connectors {
+        name: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the JSON schema of a pipeline file, for editors.
+    Schema,
+    /// Print completions for a shell.
+    Completions { shell: clap_complete::Shell },
+}
+
+/// How a command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done,
+    Failed,
+    Input,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::from(1),
+            Exit::Input => Self::from(2),
+        }
+    }
+}
+
+/// The whole program, with the connectors of `registry`.
+pub fn main(registry: Registry) -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("TRIBUTARY_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Two providers come with the object stores; one has to be chosen. Someone else's choice is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("error: the program could not start its threads: {e}");
+            return ExitCode::from(1);
+        }
+    };
+    let plain = arguments.no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let colour = !plain && std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let exit = runtime.block_on(dispatch(arguments.command, &registry, colour));
+    // A read that still waits on a file must not keep the program from ending.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
+    match command {
+        Command::Init { files, output } => init::init(&files, &output),
+        Command::Preview { pipeline, stream, rows } => preview::preview(&pipeline, &stream, rows, registry, colour).await,
+        Command::Check { pipeline, json } => check::check(&pipeline, registry, json, colour).await,
+        Command::Plan { pipeline, json } => check::plan(&pipeline, registry, json, colour).await,
+        Command::Run { pipeline, accept_replace, date, json } => {
+            run::run(&pipeline, registry, accept_replace, date, json, colour).await
+        }
+        Command::Tables { lake, json } => lakes::tables(&lake, json).await,
+        Command::Query { lake, sql, json, csv } => query::query(&lake, &sql, json, csv).await,
+        Command::Why { lake, customer_id, json } => why::why(&lake, &customer_id, json).await,
+        Command::Connectors { name, json } => check::connectors(registry, name.as_deref(), json),
+        Command::Schema => check::schema(registry),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "tributary", &mut std::io::stdout());
+            Exit::Done
+        }
+    }
+}
+
+/// Tells an error with all that caused it, and the mend.
+pub(crate) fn tell(error: &dyn std::error::Error, hint: Option<String>) -> Exit {
+    eprintln!("error: {error}");
+    let mut source = error.source();
+    let mut said = error.to_string();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // Libraries repeat their source in their own text.
+        if !said.contains(&text) {
+            eprintln!("  caused by: {text}");
+            said = text;
+        }
+        source = cause.source();
+    }
+    if let Some(hint) = hint {
+        eprintln!("  hint: {hint}");
+    }
+    Exit::Failed
+}
+
+/// Prints to stdout; a reader that has gone away is no error of ours.
+pub(crate) fn print(text: &str) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes());
+    let _ = out.flush();
+}

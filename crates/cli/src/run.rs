@@ -1,0 +1,48 @@
+//! `run`: progress while it goes on, the ledger at the end.
+
+use std::path::Path;
+
+use tributary_connector::Registry;
+use tributary_pipeline::{Error, Project, RunDate, RunOptions};
+
+use crate::progress::Progress;
+use crate::{Exit, check, print, report, tell};
+
+pub async fn run(
+    path: &Path,
+    registry: &Registry,
+    accept_replace: Vec<String>,
+    date: Option<chrono::NaiveDate>,
+    json: bool,
+    colour: bool,
+) -> Exit {
+    let project = match Project::open(path, registry).await {
+        Ok(project) => project,
+        Err(diagnostics) => return check::show(&diagnostics, colour),
+    };
+    let date = date.map_or(RunDate::Today, RunDate::Given);
+    let options = RunOptions { accept_replace, date };
+    let progress = Progress::new();
+    let outcome = tributary_pipeline::run(&project, &options, &progress).await;
+    progress.finish();
+    let summary = match outcome {
+        Ok(summary) => summary,
+        Err(Error::Input(diagnostics)) => return check::show(&diagnostics, colour),
+        Err(e) => {
+            let hint = e.hint();
+            return tell(&e, hint);
+        }
+    };
+    if json {
+        print(&format!("{}\n", serde_json::to_string_pretty(&summary).unwrap_or_default()));
+    } else {
+        print(&report::render(&summary));
+    }
+    for warning in &summary.warnings {
+        eprintln!("warning: {warning}");
+    }
+    for error in &summary.errors {
+        eprintln!("error: {error}");
+    }
+    if summary.errors.is_empty() { Exit::Done } else { Exit::Failed }
+}

@@ -1,0 +1,340 @@
+//! A pipeline file made ready to run: connectors built, streams discovered, mappings checked and turned into what the stages
+//! take. Reads headers and descriptions of the sources and the schemas of the lake; writes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use chrono::NaiveDate;
+use tributary_clean::{Checker, Expr, IdentifierMapping, Mapping};
+use tributary_connector::{Connector, Context, Registry, Stream};
+use tributary_lake::{Lake, Location};
+use tributary_mart::{AsOf, Parameters};
+use tributary_merge::certain::Rule;
+use tributary_merge::{FieldRule, IdentifierRule, Rules};
+
+use crate::config::{self, FieldExpr, Map, Merge, Pipeline, Source, Strength};
+use crate::diagnostic::{self, Diagnostic};
+use crate::{Columns, ExprError, Expressions, Model, raw, validate};
+
+/// A pipeline, checked and ready.
+pub struct Project {
+    pub pipeline: Pipeline,
+    pub sources: Vec<ReadySource>,
+    pub mappings: Vec<Mapping>,
+    /// Mapping → line of its `[[map]]`.
+    pub lines: BTreeMap<String, usize>,
+    pub rules: Rules,
+    /// What could not be checked because nobody has seen the stream yet.
+    pub unchecked: Vec<String>,
+}
+
+/// A source with its connector and streams.
+pub struct ReadySource {
+    pub name: String,
+    pub connector: Box<dyn Connector>,
+    pub streams: Vec<Stream>,
+    pub batch_rows: u64,
+    pub max_rejected: Option<config::MaxRejected>,
+    /// Why its streams are not known.
+    pub undiscovered: Option<tributary_connector::Error>,
+}
+
+/// The day that `as_of = "run_date"` stands for.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum RunDate {
+    #[default]
+    Today,
+    Given(NaiveDate),
+}
+
+impl Project {
+    /// Loads, parses and checks a pipeline file.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, in the order of the file.
+    pub async fn open(path: &Path, registry: &Registry) -> Result<Self, Vec<Diagnostic>> {
+        let parsed = config::load(path);
+        let mut diagnostics = parsed.diagnostics;
+        let Some(pipeline) = parsed.pipeline else { return Err(diagnostics) };
+        let lake = match Location::parse(&pipeline.lake.value) {
+            Ok(location) => Lake::open(location).await.ok(),
+            Err(e) => {
+                diagnostics.push(pipeline.diagnostic(pipeline.lake.span, e.to_string()));
+                None
+            }
+        };
+        let mut known = Known::default();
+        let mut sources = Vec::new();
+        for source in &pipeline.sources {
+            if let Some(ready) = ready(source, registry, lake.as_ref(), &mut known).await {
+                sources.push(ready);
+            }
+        }
+        for source in &sources {
+            for (first, second) in collisions(&sources, source) {
+                let message = format!("streams `{first}` and `{second}` would share a table");
+                let span = pipeline.source(&source.name).map_or(pipeline.name.span, |source| source.name.span);
+                diagnostics.push(pipeline.diagnostic(span, message).help("give one of the sources another name"));
+            }
+        }
+        let checker = Checker::new(known.schemas.clone());
+        let expressions = Checked(&checker);
+        diagnostics.extend(validate(&pipeline, registry, &CustomerModel, &known, &expressions));
+        diagnostic::sort(&mut diagnostics);
+        if !diagnostics.is_empty() {
+            return Err(diagnostics);
+        }
+        let mut lines = BTreeMap::new();
+        let mut mappings: Vec<Mapping> = Vec::new();
+        let mut unchecked = Vec::new();
+        for map in &pipeline.maps {
+            let Some(mut mapping) = mapping(map, &pipeline, &known) else { continue };
+            let same = mappings.iter().filter(|other| other.id == mapping.id || other.id.starts_with(&format!("{} (", mapping.id)));
+            let count = same.count();
+            if count > 0 {
+                mapping.id = format!("{} ({})", mapping.id, count + 1);
+            }
+            if !known.schemas.contains_key(&(mapping.source.clone(), mapping.stream.clone())) {
+                unchecked.push(format!("line {}: {}", pipeline.line(map.span), mapping.id));
+            }
+            lines.insert(mapping.id.clone(), pipeline.line(map.span));
+            mappings.push(mapping);
+        }
+        let rules = rules(pipeline.merge.as_ref().unwrap_or(&Merge::default()));
+        Ok(Self { pipeline, sources, mappings, lines, rules, unchecked })
+    }
+
+    /// The parameters of the marts on a day.
+    pub fn parameters(&self, date: RunDate) -> Parameters {
+        let default = config::Mart::default();
+        let mart = self.pipeline.mart.as_ref().unwrap_or(&default);
+        let zone = match &self.pipeline.schedule {
+            Some(schedule) => schedule.timezone,
+            None => self.pipeline.sources.first().map_or(chrono_tz::UTC, |source| source.timezone),
+        };
+        let today = match date {
+            RunDate::Today => chrono::Utc::now().with_timezone(&zone).date_naive(),
+            RunDate::Given(date) => date,
+        };
+        Parameters {
+            as_of: match mart.as_of {
+                config::AsOf::RunDate => AsOf::Date(today),
+                config::AsOf::MaxEvent => AsOf::MaxEvent,
+                config::AsOf::Date(date) => AsOf::Date(date),
+            },
+            rfm_window_days: mart.rfm.window_days,
+            cut: mart.summary.map(|summary| summary.cut),
+            new_days: mart.lifecycle.new_days,
+            loyal_orders: mart.lifecycle.loyal_orders,
+            at_risk_quantile: mart.lifecycle.at_risk_quantile,
+            churned_quantile: mart.lifecycle.churned_quantile,
+        }
+    }
+}
+
+/// Streams of other sources, and of the same, whose tables would be one.
+fn collisions(sources: &[ReadySource], source: &ReadySource) -> Vec<(String, String)> {
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    let mut found = Vec::new();
+    let all = sources.iter().flat_map(|other| other.streams.iter().map(move |stream| (&other.name, &stream.name)));
+    for (name, stream) in all {
+        let table = raw::table_name(name, stream).name.to_lowercase();
+        let full = format!("{name}.{stream}");
+        match seen.get(&table) {
+            Some(first) if *name == source.name => found.push((first.clone(), full)),
+            Some(_) => {}
+            None => {
+                seen.insert(table, full);
+            }
+        }
+    }
+    found
+}
+
+/// What is known of the streams' columns.
+#[derive(Default)]
+struct Known {
+    streams: BTreeMap<String, Vec<String>>,
+    schemas: BTreeMap<(String, String), SchemaRef>,
+    keyed: BTreeSet<(String, String)>,
+}
+
+impl Columns for Known {
+    fn streams(&self, source: &str) -> Option<Vec<String>> {
+        self.streams.get(source).cloned()
+    }
+
+    fn columns(&self, source: &str, stream: &str) -> Option<Vec<String>> {
+        let schema = self.schemas.get(&(source.to_owned(), stream.to_owned()))?;
+        Some(schema.fields().iter().map(|field| field.name().clone()).collect())
+    }
+}
+
+struct Checked<'a>(&'a Checker);
+
+impl Expressions for Checked<'_> {
+    fn check(&self, source: &str, stream: &str, each: Option<&str>, sql: &str) -> Result<(), ExprError> {
+        self.0.check(source, stream, each, sql).map(drop).map_err(|e| ExprError {
+            message: e.message,
+            offset: None,
+            suggestions: e.suggestions,
+        })
+    }
+}
+
+/// The names of the customer model.
+pub struct CustomerModel;
+
+impl Model for CustomerModel {
+    fn entities(&self) -> Vec<&str> {
+        tributary_model::ENTITIES.iter().map(|entity| entity.name).collect()
+    }
+
+    fn fields(&self, entity: &str) -> Option<Vec<&str>> {
+        let entity = tributary_model::entity(entity)?;
+        Some(entity.fields.iter().filter(|field| field.mapped()).map(|field| field.name).collect())
+    }
+
+    fn identifier_types(&self) -> Vec<&str> {
+        tributary_model::IDENTIFIER_TYPES.to_vec()
+    }
+
+    fn golden_fields(&self) -> Vec<&str> {
+        vec!["name", "gender", "birthday", "phone", "email", "member_no", "company", "language", "segment", "address"]
+    }
+}
+
+async fn ready(source: &Source, registry: &Registry, lake: Option<&Lake>, known: &mut Known) -> Option<ReadySource> {
+    let name = source.name.value.clone();
+    let factory = registry.get(&source.connector.value).ok()?;
+    let context = Context { source: name.clone(), timezone: source.timezone };
+    // What is wrong with the configuration is said by the validation, with its place.
+    let connector = factory.build(source.config.clone(), &context).ok()?;
+    let (mut streams, undiscovered) = match connector.discover().await {
+        Ok(streams) => (streams, None),
+        Err(e) => (Vec::new(), Some(e)),
+    };
+    if undiscovered.is_none() {
+        known.streams.insert(name.clone(), streams.iter().map(|stream| stream.name.clone()).collect());
+    }
+    if let Some(wanted) = &source.streams {
+        streams.retain(|stream| wanted.iter().any(|name| name.value == stream.name));
+    }
+    for stream in &mut streams {
+        if let Some(lake) = lake
+            && let Ok(Some(table)) = lake.table(&raw::table_name(&name, &stream.name)).await
+        {
+            stream.schema = adopt(&stream.schema, table.schema());
+        }
+        let id = (name.clone(), stream.name.clone());
+        known.schemas.insert(id.clone(), stream.schema.clone());
+        if !stream.primary_key.is_empty() {
+            known.keyed.insert(id);
+        }
+    }
+    let batch_rows = source.batch_rows;
+    Some(ReadySource { name, connector, streams, batch_rows, max_rejected: source.max_rejected, undiscovered })
+}
+
+/// The stream's schema as the lake already has it: nested columns keep the lake's shape (what is new in them goes to
+/// `_extra`), and columns that the source no longer shows stay.
+pub(crate) fn adopt(stream: &Schema, lake: &Schema) -> SchemaRef {
+    let own = raw::own_columns(lake);
+    let there = |name: &str| own.iter().find(|field| field.name() == name);
+    let mut fields: Vec<Field> = stream
+        .fields()
+        .iter()
+        .map(|field| match there(field.name()) {
+            Some(lake) if lake.data_type().is_nested() => field.as_ref().clone().with_data_type(lake.data_type().clone()),
+            _ => field.as_ref().clone(),
+        })
+        .collect();
+    for field in own {
+        if stream.field_with_name(field.name()).is_err() {
+            fields.push(field);
+        }
+    }
+    Arc::new(Schema::new(fields))
+}
+
+fn expr(expr: &FieldExpr) -> Expr {
+    match expr {
+        FieldExpr::Sql(text) => Expr::Sql(text.value.clone()),
+        FieldExpr::Column(name) => Expr::Column(name.value.clone()),
+        FieldExpr::Constant(text) => Expr::Constant(text.value.clone()),
+    }
+}
+
+fn mapping(map: &Map, pipeline: &Pipeline, known: &Known) -> Option<Mapping> {
+    let entity = tributary_model::entity(&map.to.value)?;
+    let (source, stream) = (map.from.source.value.clone(), map.from.stream.value.clone());
+    let config = pipeline.source(&source)?;
+    let sql = |text: &diagnostic::Spanned<String>| Expr::Sql(text.value.clone());
+    let identifiers = map.identifiers.iter().map(|identifier| {
+        let kind = identifier.type_.value.clone();
+        // A phone or an address of mail is the same everywhere; a number holds where it was given.
+        let everywhere = matches!(kind.as_str(), "phone" | "email" | "unionid");
+        let scope = match &identifier.scope {
+            Some(scope) => expr(scope),
+            None => Expr::Constant(if everywhere { String::new() } else { source.clone() }),
+        };
+        IdentifierMapping {
+            kind,
+            scope,
+            value: expr(&identifier.value),
+            valid_from: identifier.valid_from.as_ref().map(expr),
+            valid_to: identifier.valid_to.as_ref().map(expr),
+        }
+    });
+    Some(Mapping {
+        id: format!("{source}.{stream} → {}", entity.name),
+        raw: raw::table_name(&source, &stream),
+        entity,
+        keyed: known.keyed.contains(&(source.clone(), stream.clone())),
+        filter: map.where_.as_ref().map(sql),
+        key: map.key.iter().map(sql).collect(),
+        each: map.each.as_ref().map(sql),
+        fields: map.fields.iter().map(|(name, value)| (name.value.clone(), expr(value))).collect(),
+        identifiers: identifiers.collect(),
+        options: format!(
+            "{}|{}|{}",
+            config.region.as_deref().unwrap_or_default(),
+            config.timezone.name(),
+            config.date_order.as_str()
+        ),
+        timezone: config.timezone,
+        currency: config.currency.clone(),
+        source,
+        stream,
+    })
+}
+
+fn rules(merge: &Merge) -> Rules {
+    let mut identifiers: Vec<_> = merge.identifiers.iter().collect();
+    identifiers.sort_by_key(|(_, rule)| rule.priority);
+    let identifiers = identifiers.into_iter().map(|(kind, rule)| IdentifierRule {
+        kind: kind.clone(),
+        strong: rule.strength == Strength::Strong,
+        unique: rule.unique,
+        rule: Rule {
+            max_names: rule.max_names.map(|most| most as usize),
+            max_records_per_source: rule.max_records_per_source.map(|most| most as usize),
+            names_must_agree: rule.names_must_agree.unwrap_or(kind == "phone"),
+        },
+    });
+    let strategy = |strategy: config::Strategy| match strategy {
+        config::Strategy::MostRecent => FieldRule::MostRecent,
+        config::Strategy::MostComplete => FieldRule::MostComplete,
+        config::Strategy::MostFrequent => FieldRule::MostFrequent,
+    };
+    let fields = merge.survivorship.fields.iter().map(|(field, rule)| {
+        let rule = match rule {
+            config::Rule::Strategy(of) => strategy(*of),
+            config::Rule::Prefer(sources) => FieldRule::Prefer(sources.iter().map(|source| source.value.clone()).collect()),
+        };
+        (field.value.clone(), rule)
+    });
+    Rules { identifiers: identifiers.collect(), default: strategy(merge.survivorship.default), fields: fields.collect() }
+}

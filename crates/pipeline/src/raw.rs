@@ -1,0 +1,350 @@
+//! The shape of `raw` tables, and the rows that go into them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type};
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use tributary_connector::decode::{Decoded, decode};
+use tributary_connector::{Page, Rejected, Stream};
+use tributary_lake::{TableName, TableSpec, key_of};
+use tributary_model::{Personal, plain};
+use xxhash_rust::xxh3::Xxh3;
+
+/// How many columns of a raw table are ours; they follow the stream's.
+const OURS: usize = 13;
+
+/// `raw.<source>_<stream>` for a stream's schema.
+pub fn spec(source: &str, stream: &Stream) -> TableSpec {
+    let number = |name: &str| plain(name, DataType::Int64, Personal::None);
+    let text = |name: &str, personal| plain(name, DataType::Utf8, personal);
+    let mut fields: Vec<Field> = stream.schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+    fields.extend([
+        text("_extra", Personal::Identifier),
+        text("_error", Personal::None),
+        plain("_bytes", DataType::Binary, Personal::Identifier),
+        text("_source_key", Personal::None),
+        text("_op", Personal::None),
+        text("_scope", Personal::None),
+        text("_version", Personal::None),
+        plain("_incarnation", DataType::Int32, Personal::None),
+        number("_epoch"),
+        number("_row"),
+        number("_line"),
+        number("_commit"),
+        plain("_read_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), Personal::None),
+    ]);
+    TableSpec { name: table_name(source, &stream.name), schema: Arc::new(Schema::new(fields)) }
+}
+
+/// The name of a stream's raw table.
+pub fn table_name(source: &str, stream: &str) -> TableName {
+    TableName::new("raw", format!("{source}_{stream}"))
+}
+
+/// The stream's own columns of a raw table's schema.
+pub fn own_columns(schema: &Schema) -> Vec<Field> {
+    schema.fields().iter().filter(|field| !field.name().starts_with('_')).map(|field| field.as_ref().clone()).collect()
+}
+
+/// What every row of a run of a stream has in common.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    pub schema: SchemaRef,
+    pub stream: Stream,
+    source: String,
+    secret: [u8; 32],
+    key_columns: Vec<usize>,
+    version_column: Option<usize>,
+}
+
+/// A page, ready but for what its batch decides.
+pub struct Prepared {
+    /// All columns but `_epoch`, `_row`, `_commit`, `_read_at`, which are filled at commit.
+    columns: Vec<ArrayRef>,
+    pub rows: usize,
+    /// For streams with a key: per good row its key and a hash of key, version and content.
+    pub keys: Vec<(u128, u64)>,
+    pub records: u64,
+    pub good: u64,
+    pub rejected: u64,
+    pub undecodable: u64,
+    pub bytes: u64,
+    pub misfits: BTreeMap<String, u64>,
+}
+
+impl Shape {
+    pub fn new(schema: SchemaRef, stream: &Stream, source: &str, secret: [u8; 32]) -> Self {
+        let place = |name: &String| stream.schema.index_of(name).ok();
+        Self {
+            schema,
+            source: source.into(),
+            secret,
+            key_columns: stream.primary_key.iter().filter_map(place).collect(),
+            version_column: stream.version.as_ref().and_then(place),
+            stream: stream.clone(),
+        }
+    }
+
+    pub fn keyed(&self) -> bool {
+        !self.stream.primary_key.is_empty()
+    }
+
+    /// Decodes a page and gives each row its key. Pure; runs on any thread.
+    pub fn prepare(&self, page: &Page) -> Result<Prepared, ArrowError> {
+        let mut decoded = decode(page, &self.stream.schema)?;
+        let bytes = size_of(page);
+        let (source_keys, keys) = if self.keyed() {
+            let (keys, keyless) = self.keys(&decoded, page)?;
+            if !keyless.is_empty() {
+                decoded = reject_keyless(decoded, &keyless, &self.stream)?;
+                return self.assemble(page, decoded, keys.0, keys.1, bytes);
+            }
+            keys
+        } else {
+            let scope = key_of(&self.secret, [self.source.as_str(), &self.stream.name, &page.scope]);
+            let numbers = decoded.record.values().iter();
+            (StringArray::from_iter_values(numbers.map(|number| format!("{scope}-{number:010}"))), Vec::new())
+        };
+        self.assemble(page, decoded, source_keys, keys, bytes)
+    }
+
+    /// The keys of a decoded page, and the rows whose key is incomplete.
+    #[expect(clippy::type_complexity, reason = "two results of one pass")]
+    fn keys(&self, decoded: &Decoded, page: &Page) -> Result<((StringArray, Vec<(u128, u64)>), Vec<usize>), ArrowError> {
+        let rows = decoded.batch.num_rows();
+        let options = FormatOptions::default();
+        let columns: Vec<_> = self.key_columns.iter().map(|at| decoded.batch.column(*at)).collect();
+        let formatters = columns.iter().map(|c| ArrayFormatter::try_new(c, &options)).collect::<Result<Vec<_>, _>>()?;
+        let contents = content_hashes(&decoded.batch, &decoded.extra, page)?;
+        let mut source_keys = Vec::with_capacity(rows);
+        let mut keys = Vec::with_capacity(rows);
+        let mut keyless = Vec::new();
+        let mut parts: Vec<String> = Vec::new();
+        for row in 0..rows {
+            if columns.iter().any(|column| column.is_null(row)) {
+                keyless.push(row);
+                continue;
+            }
+            parts.clear();
+            parts.extend(formatters.iter().map(|formatter| formatter.value(row).to_string()));
+            let start = [self.source.as_str(), self.stream.name.as_str()];
+            let key = key_of(&self.secret, start.into_iter().chain(parts.iter().map(String::as_str)));
+            let mut number = [0u8; 16];
+            number.copy_from_slice(&key.as_bytes()[..16]);
+            keys.push((u128::from_be_bytes(number), contents.get(row).copied().unwrap_or_default()));
+            source_keys.push(key);
+        }
+        Ok(((StringArray::from(source_keys), keys), keyless))
+    }
+
+    fn assemble(
+        &self,
+        page: &Page,
+        decoded: Decoded,
+        source_keys: StringArray,
+        keys: Vec<(u128, u64)>,
+        bytes: u64,
+    ) -> Result<Prepared, ArrowError> {
+        let good = decoded.batch.num_rows();
+        let bad = decoded.rejected.len();
+        let rows = good + bad;
+        let stacked = |good: ArrayRef, bad: ArrayRef| arrow::compute::concat(&[&good, &bad]);
+        let nulls = |kind: &DataType, count: usize| new_null_array(kind, count);
+        let own = decoded.batch.num_columns();
+        let mut columns = Vec::with_capacity(own + OURS);
+        for column in decoded.batch.columns() {
+            columns.push(if bad == 0 { column.clone() } else { stacked(column.clone(), nulls(column.data_type(), bad))? });
+        }
+        let text = |value: &str, count: usize| Arc::new(StringArray::from(vec![value; count])) as ArrayRef;
+        let extra = Arc::new(decoded.extra) as ArrayRef;
+        let keys_column = Arc::new(source_keys) as ArrayRef;
+        let op = text("upsert", good);
+        let version = match self.version_column {
+            Some(at) => version_text(decoded.batch.column(at))?,
+            None => match &page.version {
+                Some(version) => text(version, good),
+                None => nulls(&DataType::Utf8, good),
+            },
+        };
+        let pair = |good: ArrayRef, bad_column: ArrayRef| if bad == 0 { Ok(good) } else { stacked(good, bad_column) };
+        columns.push(pair(extra, nulls(&DataType::Utf8, bad))?);
+        let errors = decoded.rejected.iter().map(|rejected| match rejected.line {
+            Some(line) => format!("line {line}: {}", rejected.error),
+            None => format!("record {}: {}", rejected.record, rejected.error),
+        });
+        columns.push(pair(nulls(&DataType::Utf8, good), Arc::new(StringArray::from_iter_values(errors)))?);
+        let rejected_bytes = BinaryArray::from_iter_values(decoded.rejected.iter().map(|rejected| &rejected.bytes));
+        columns.push(pair(nulls(&DataType::Binary, good), Arc::new(rejected_bytes))?);
+        columns.push(pair(keys_column, nulls(&DataType::Utf8, bad))?);
+        columns.push(pair(op, text("reject", bad))?);
+        columns.push(text(&page.scope, rows));
+        columns.push(pair(version, nulls(&DataType::Utf8, bad))?);
+        columns.push(Arc::new(Int32Array::from(vec![1; rows])));
+        let lines = Int64Array::from_iter(decoded.rejected.iter().map(|r| r.line.and_then(|line| i64::try_from(line).ok())));
+        let lines = pair(nulls(&DataType::Int64, good), Arc::new(lines))?;
+        columns.push(lines);
+        Ok(Prepared {
+            columns,
+            rows,
+            keys,
+            records: page.records,
+            good: good as u64,
+            rejected: bad as u64,
+            undecodable: decoded.rejected.iter().filter(|rejected| rejected.undecodable).count() as u64,
+            bytes,
+            misfits: decoded.misfits.into_iter().collect(),
+        })
+    }
+
+    /// A control row: rows of `scope` that came before are withdrawn.
+    pub fn withdrawal(&self, scope: &str) -> Prepared {
+        let own = self.schema.fields().len() - OURS;
+        let mut columns: Vec<ArrayRef> =
+            self.schema.fields().iter().take(own).map(|field| new_null_array(field.data_type(), 1)).collect();
+        let text = |value: &str| Arc::new(StringArray::from(vec![value])) as ArrayRef;
+        let null = |kind: DataType| new_null_array(&kind, 1);
+        columns.extend([null(DataType::Utf8), null(DataType::Utf8), null(DataType::Binary), null(DataType::Utf8)]);
+        columns.extend([text("replace"), text(scope), null(DataType::Utf8)]);
+        columns.extend([Arc::new(Int32Array::from(vec![1])) as ArrayRef, null(DataType::Int64)]);
+        Prepared {
+            columns,
+            rows: 1,
+            keys: Vec::new(),
+            records: 0,
+            good: 0,
+            rejected: 0,
+            undecodable: 0,
+            bytes: 0,
+            misfits: BTreeMap::new(),
+        }
+    }
+
+    /// The finished batch: rows `keep` of the page, numbered from `first_row`.
+    pub fn finish(
+        &self,
+        prepared: &Prepared,
+        keep: Option<&arrow::array::BooleanArray>,
+        place: &Place,
+    ) -> Result<RecordBatch, ArrowError> {
+        let rows = prepared.rows;
+        let constant = |value: i64| Arc::new(Int64Array::from(vec![value; rows])) as ArrayRef;
+        let numbers = (place.first_row..).take(rows);
+        let read_at = arrow::array::TimestampMicrosecondArray::from(vec![place.read_at; rows]).with_timezone("UTC");
+        let (before, line) = prepared.columns.split_at(prepared.columns.len() - 1);
+        let mut columns = before.to_vec();
+        columns.push(constant(place.epoch));
+        columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
+        columns.extend(line.iter().cloned());
+        columns.push(constant(place.commit));
+        columns.push(Arc::new(read_at));
+        let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
+        match keep {
+            Some(keep) => arrow::compute::filter_record_batch(&batch, keep),
+            None => Ok(batch),
+        }
+    }
+}
+
+/// Where in the lake's history a batch's rows stand.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    pub epoch: i64,
+    pub commit: i64,
+    pub first_row: i64,
+    /// Microseconds since 1970 UTC.
+    pub read_at: i64,
+}
+
+fn size_of(page: &Page) -> u64 {
+    use tributary_connector::Data;
+    match &page.data {
+        Data::Batch(batch) => batch.get_array_memory_size() as u64,
+        Data::Csv(page) => page.bytes.len() as u64,
+        Data::Json(page) => page.bytes.len() as u64,
+        Data::Rejected(rejected) => rejected.iter().map(|rejected| rejected.bytes.len() as u64).sum(),
+    }
+}
+
+/// A version column as text that sorts as its values do.
+fn version_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    if column.data_type().is_integer() {
+        let numbers = arrow::compute::cast(column, &DataType::Int64)?;
+        let numbers = numbers.as_primitive::<arrow::datatypes::Int64Type>();
+        let text = numbers.iter().map(|number| number.map(|number| format!("{:020}", i128::from(number) - i128::from(i64::MIN))));
+        return Ok(Arc::new(text.collect::<StringArray>()));
+    }
+    arrow::compute::cast(column, &DataType::Utf8)
+}
+
+/// Per row, a hash of everything in it but its place.
+fn content_hashes(batch: &RecordBatch, extra: &StringArray, page: &Page) -> Result<Vec<u64>, ArrowError> {
+    let mut hashers = vec![Xxh3::new(); batch.num_rows()];
+    let version = page.version.as_deref().unwrap_or_default();
+    let extra = Arc::new(extra.clone()) as ArrayRef;
+    for column in batch.columns().iter().chain([&extra]) {
+        if let Some(texts) = column.as_string_opt::<i32>() {
+            for (row, hasher) in hashers.iter_mut().enumerate() {
+                let value = if texts.is_null(row) { None } else { Some(texts.value(row)) };
+                hasher.update(&[u8::from(value.is_some())]);
+                hasher.update(value.unwrap_or_default().as_bytes());
+            }
+        } else {
+            let options = FormatOptions::default().with_null("\u{0}");
+            let formatter = ArrayFormatter::try_new(column, &options)?;
+            for (row, hasher) in hashers.iter_mut().enumerate() {
+                hasher.update(formatter.value(row).to_string().as_bytes());
+                hasher.update(&[0xff]);
+            }
+        }
+    }
+    Ok(hashers
+        .into_iter()
+        .map(|mut hasher| {
+            hasher.update(version.as_bytes());
+            hasher.digest()
+        })
+        .collect())
+}
+
+/// Moves rows without a complete key among the rejected ones, as JSON.
+fn reject_keyless(decoded: Decoded, keyless: &[usize], stream: &Stream) -> Result<Decoded, ArrowError> {
+    let options = FormatOptions::default();
+    let schema = decoded.batch.schema();
+    let formatters =
+        decoded.batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options)).collect::<Result<Vec<_>, _>>()?;
+    let names = stream.primary_key.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let mut rejected = decoded.rejected;
+    for row in keyless {
+        let values = schema.fields().iter().zip(&formatters).zip(decoded.batch.columns());
+        let object: serde_json::Map<String, serde_json::Value> = values
+            .filter(|(_, column)| column.is_valid(*row))
+            .map(|((field, formatter), _)| (field.name().clone(), formatter.value(*row).to_string().into()))
+            .collect();
+        rejected.push(Rejected {
+            record: decoded.record.value(*row),
+            line: None,
+            bytes: serde_json::Value::Object(object).to_string().into(),
+            error: format!("it has no key ({names})"),
+            undecodable: false,
+        });
+    }
+    let mut keep = vec![true; decoded.batch.num_rows()];
+    for row in keyless {
+        if let Some(keep) = keep.get_mut(*row) {
+            *keep = false;
+        }
+    }
+    let keep = arrow::array::BooleanArray::from(keep);
+    let extra = arrow::compute::filter(&decoded.extra, &keep)?;
+    let record = arrow::compute::filter(&decoded.record, &keep)?;
+    Ok(Decoded {
+        batch: arrow::compute::filter_record_batch(&decoded.batch, &keep)?,
+        extra: extra.as_string::<i32>().clone(),
+        record: record.as_primitive::<UInt64Type>().clone(),
+        rejected,
+        misfits: decoded.misfits,
+    })
+}

@@ -1,0 +1,333 @@
+//! Plans and runs a pipeline: sync, clean, identity, customer, mart, and the manifest at the end.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use serde::Serialize;
+use tributary_clean::stage::Reason;
+use tributary_engine::{Options, Session};
+use tributary_lake::{Lake, Lease, Location, RunRecord, StageLog, StreamId, StreamLog, TableName, fault};
+
+use crate::config::MaxRejected;
+use crate::observe::{Note, Observer};
+use crate::project::{Project, RunDate};
+use crate::sync::{Report, Sync};
+use crate::{Diagnostic, raw};
+
+/// What ends a run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The pipeline file is wrong.
+    #[error("the pipeline has {} error(s)", .0.len())]
+    Input(Vec<Diagnostic>),
+    #[error(transparent)]
+    Connector(tributary_connector::Error),
+    #[error(transparent)]
+    Lake(#[from] tributary_lake::Error),
+    #[error(transparent)]
+    Engine(#[from] tributary_engine::Error),
+    #[error(transparent)]
+    Arrow(#[from] arrow::error::ArrowError),
+    #[error("a part of the program broke off: {0}")]
+    Panic(String),
+}
+
+impl Error {
+    /// What a user can do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Connector(e) => e.hint.clone(),
+            Self::Lake(e) | Self::Engine(tributary_engine::Error::Lake(e)) => e.hint(),
+            Self::Engine(tributary_engine::Error::Ledger { .. }) => {
+                Some("nothing of it is committed; run again, and report it if it stays".into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// How a run differs from the file.
+#[derive(Debug, Clone, Default)]
+pub struct RunOptions {
+    /// Streams, `source.stream`, whose files may be replaced by ones that withdraw over half of their keys.
+    pub accept_replace: Vec<String>,
+    pub date: RunDate,
+}
+
+/// What a run did. The ledger is in it.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Summary {
+    pub run: String,
+    pub new: bool,
+    pub streams: Vec<Report>,
+    pub clean: BTreeMap<String, tributary_clean::MapCounts>,
+    pub identity: tributary_merge::people::Counts,
+    pub customer: tributary_merge::golden::Counts,
+    pub mart: tributary_mart::stage::Counts,
+    /// Stage → why it did something.
+    pub reasons: BTreeMap<String, Vec<String>>,
+    pub tables: BTreeMap<TableName, u64>,
+    /// What could not be taken, in words.
+    pub errors: Vec<String>,
+    pub warnings: Vec<String>,
+}
+
+/// A step of a plan.
+#[derive(Debug, Clone, Serialize)]
+pub struct Step {
+    pub stage: String,
+    pub what: String,
+    /// Why; empty: nothing to do.
+    pub reasons: Vec<String>,
+}
+
+/// What a run would do.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+    pub unchecked: Vec<String>,
+}
+
+fn session(project: &Project, lake: &Lake) -> Result<Session, Error> {
+    let mut options = Options::default();
+    if let Some(memory) = &project.pipeline.engine.memory {
+        options.memory = usize::try_from(memory.value).unwrap_or(usize::MAX);
+    }
+    Ok(Session::new(lake, &options)?)
+}
+
+/// Says what a run would do and why. Reads the lake's records; writes nothing.
+///
+/// # Errors
+/// If the lake cannot be read.
+pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error> {
+    let mut plan = Plan { unchecked: project.unchecked.clone(), ..Plan::default() };
+    let location = Location::parse(&project.pipeline.lake.value)?;
+    let lake = match Lake::open(location).await {
+        Ok(lake) => Some(lake),
+        Err(tributary_lake::Error::NoLake { .. }) => None,
+        Err(e) => return Err(e.into()),
+    };
+    let mut epochs = BTreeMap::new();
+    for source in &project.sources {
+        for stream in &source.streams {
+            let name = raw::table_name(&source.name, &stream.name);
+            let what = format!("{}.{}", source.name, stream.name);
+            let mut reason = "never read: read all of it".to_owned();
+            if let Some(lake) = &lake
+                && let Some(table) = lake.table(&name).await?
+            {
+                let log = StreamLog::open(lake, &table, stream_id(&source.name, &stream.name)).await?;
+                if let Some(epoch) = log.epoch {
+                    epochs.insert(name, i64::from(epoch.number));
+                    reason = format!("read what is new since batch {} ({} positions known)", epoch.number, log.positions.len());
+                }
+            }
+            plan.steps.push(Step { stage: "raw".into(), what, reasons: vec![reason] });
+        }
+    }
+    let Some(lake) = lake else {
+        for stage in ["clean", "identity", "customer", "mart"] {
+            plan.steps.push(Step { stage: stage.into(), what: "all tables".into(), reasons: vec!["there is no lake yet".into()] });
+        }
+        return Ok(plan);
+    };
+    let reasons = tributary_clean::stage::plan(&lake, &project.mappings, &epochs).await?;
+    let mut touched = false;
+    let mut ids: Vec<&String> = project.mappings.iter().map(|mapping| &mapping.id).collect();
+    ids.extend(reasons.keys().filter(|id| project.mappings.iter().all(|mapping| mapping.id != **id)));
+    for id in ids {
+        let reason = reasons.get(id).map(|reason| describe(project, id, reason));
+        touched |= reason.is_some();
+        let entity = id.split(" → ").nth(1).map_or("", |entity| entity.split(' ').next().unwrap_or_default());
+        plan.steps.push(Step {
+            stage: "clean".into(),
+            what: format!("clean.{entity} from {}", id.split(" → ").next().unwrap_or_default()),
+            reasons: reason.into_iter().collect(),
+        });
+    }
+    let stages = [
+        ("identity", tributary_merge::people::plan(&lake, &project.rules).await?),
+        ("customer", tributary_merge::golden::plan(&lake, &project.rules).await?),
+        ("mart", tributary_mart::stage::plan(&lake, &project.parameters(options.date)).await?),
+    ];
+    for (stage, mut reasons) in stages {
+        if reasons.is_empty() && touched {
+            reasons.push("what it is made from will be rebuilt".into());
+        }
+        touched |= !reasons.is_empty();
+        plan.steps.push(Step { stage: stage.into(), what: "all tables".into(), reasons });
+    }
+    Ok(plan)
+}
+
+fn describe(project: &Project, id: &str, reason: &Reason) -> String {
+    let line = project.lines.get(id).copied().unwrap_or_default();
+    match reason {
+        Reason::First => "first time".into(),
+        Reason::Missing(table) => format!("rebuild: `{table}` is gone"),
+        Reason::Changed => format!("rebuild: `[[map]]` line {line} changed, or its source's zone, region or currency"),
+        Reason::Normalisers => "rebuild: the normalisers are of another version".into(),
+        Reason::NewRows => "its stream has new rows".into(),
+        Reason::Gone => "its `[[map]]` is gone: its rows go too".into(),
+    }
+}
+
+fn stream_id(source: &str, stream: &str) -> StreamId {
+    StreamId { source: source.into(), stream: stream.into(), incarnation: 1 }
+}
+
+/// Runs the pipeline once.
+///
+/// # Errors
+/// What ended it. What is committed stays and is consistent; the next run goes on from there. Errors of single files are in
+/// the summary.
+pub async fn run(project: &Project, options: &RunOptions, observer: &dyn Observer) -> Result<Summary, Error> {
+    let location = Location::parse(&project.pipeline.lake.value)?;
+    let seed = project.pipeline.seed.as_ref().map(|seed| seed.value.as_str());
+    let lake = Lake::open_or_create(location, seed).await?;
+    let name = &project.pipeline.name.value;
+    let lease = Lease::take(&lake, "run", &format!("a run of `{name}`")).await?;
+    let started = Utc::now();
+    let run_id = uuid::Uuid::new_v4().to_string();
+    let mut summary = Summary { run: run_id, ..Summary::default() };
+    let outcome = stages(project, options, observer, &lake, &mut summary).await;
+    let status = match &outcome {
+        Err(_) => "failed",
+        Ok(()) if !summary.errors.is_empty() => "incomplete",
+        Ok(()) if !summary.new => "nothing new",
+        Ok(()) => "done",
+    };
+    let record = RunRecord {
+        run: summary.run.clone(),
+        pipeline: name.clone(),
+        started,
+        status: status.into(),
+        summary: serde_json::to_value(&summary).unwrap_or_default(),
+        // A run that failed half-way replaces nothing in the picture that readers have.
+        tables: if outcome.is_ok() { summary.tables.clone() } else { BTreeMap::new() },
+    };
+    let recorded = async {
+        fault::point("manifest.before")?;
+        lake.record_run(&record).await?;
+        fault::point("manifest.after")
+    }
+    .await;
+    lease.release().await?;
+    outcome?;
+    recorded?;
+    Ok(summary)
+}
+
+async fn stages(
+    project: &Project,
+    options: &RunOptions,
+    observer: &dyn Observer,
+    lake: &Lake,
+    summary: &mut Summary,
+) -> Result<(), Error> {
+    let session = session(project, lake)?;
+    let mut epochs = BTreeMap::new();
+    for source in &project.sources {
+        if let Some(e) = &source.undiscovered {
+            let hint = e.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
+            summary.errors.push(format!("source `{}` could not be looked at: {e}{hint}", source.name));
+        }
+        for stream in &source.streams {
+            let id = format!("{}.{}", source.name, stream.name);
+            let sync = Sync {
+                lake,
+                session: &session,
+                observer,
+                batch_rows: source.batch_rows,
+                accept_replace: options.accept_replace.contains(&id),
+            };
+            let report = sync.stream(&source.name, source.connector.as_ref(), stream).await?;
+            summary.new |= report.batches > 0;
+            let table = raw::table_name(&source.name, &stream.name);
+            epochs.insert(table.clone(), report.epoch);
+            summary.tables.insert(table, report.version);
+            for (partition, message, hint) in &report.errors {
+                let hint = hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
+                summary.errors.push(format!("{id}: `{partition}`: {message}{hint}"));
+            }
+            rejected(&report, source.max_rejected, &id, summary);
+            summary.streams.push(report);
+        }
+    }
+    // Streams whose source could not be looked at stand where they stood.
+    for mapping in &project.mappings {
+        if !epochs.contains_key(&mapping.raw) {
+            let table = lake.table(&mapping.raw).await?.ok_or_else(|| {
+                tributary_lake::Error::NoTable(format!("{}, which {} is made from", mapping.raw, mapping.id))
+            })?;
+            let log = StreamLog::open(lake, &table, stream_id(&mapping.source, &mapping.stream)).await?;
+            epochs.insert(mapping.raw.clone(), log.epoch.map_or(0, |epoch| i64::from(epoch.number)));
+            summary.tables.insert(mapping.raw.clone(), table.version());
+        }
+    }
+
+    let stage = |name: &'static str| observer.note(Note::Stage { name });
+    let done = |name: &'static str, new: bool| observer.note(Note::StageDone { name, new });
+    stage("clean");
+    let clean = tributary_clean::stage::run(lake, &session, &project.mappings, &epochs, &summary.run).await?;
+    done("clean", !clean.ran.is_empty());
+    let reasons: Vec<_> = clean.ran.iter().map(|(id, reason)| format!("{id}: {}", describe(project, id, reason))).collect();
+    note(summary, "clean", reasons);
+    summary.clean = clean.counts;
+
+    stage("identity");
+    let identity = tributary_merge::people::run(lake, &session, &project.rules, &summary.run).await?;
+    done("identity", !identity.reasons.is_empty());
+    note(summary, "identity", identity.reasons);
+    summary.identity = identity.counts;
+
+    stage("customer");
+    let customer = tributary_merge::golden::run(lake, &session, &project.rules, &summary.run).await?;
+    done("customer", !customer.reasons.is_empty());
+    note(summary, "customer", customer.reasons);
+    summary.customer = customer.counts;
+
+    stage("mart");
+    let parameters = project.parameters(options.date);
+    let mart = tributary_mart::stage::run(lake, &session, &parameters, &summary.run).await?;
+    done("mart", !mart.reasons.is_empty());
+    note(summary, "mart", mart.reasons);
+    summary.mart = mart.counts;
+
+    for stage in ["clean", "identity", "customer", "mart"] {
+        let log = StageLog::peek(lake, stage).await?;
+        for table in log.last.into_iter().flat_map(|last| last.owns) {
+            if let Some(version) = lake.latest_version(&table).await? {
+                summary.tables.insert(table, version);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn note(summary: &mut Summary, stage: &str, reasons: Vec<String>) {
+    if !reasons.is_empty() {
+        summary.new = true;
+        summary.reasons.insert(stage.into(), reasons);
+    }
+}
+
+fn rejected(report: &Report, most: Option<MaxRejected>, id: &str, summary: &mut Summary) {
+    let (rejected, read) = (report.counts.rejected, report.counts.read);
+    if rejected == 0 {
+        return;
+    }
+    let over = match most {
+        None => false,
+        Some(MaxRejected::Count(most)) => rejected > most,
+        Some(MaxRejected::Share(share)) => rejected as f64 > read as f64 * share,
+    };
+    let what = format!("{id}: {rejected} of {read} records were rejected");
+    let see = format!("see them: `select _error, _scope from raw.{}_{} where _error is not null`", report.source, report.stream);
+    if over {
+        summary.errors.push(format!("{what}, more than `max_rejected` allows; {see}"));
+    } else {
+        summary.warnings.push(format!("{what}; {see}"));
+    }
+}

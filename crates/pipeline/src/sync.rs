@@ -1,0 +1,550 @@
+//! Source → raw: reads a stream's pages, decodes them on all cores, and commits them batch by batch with the positions they
+//! reach.
+//!
+//! What lies between two checkpoints of the reader is a segment (a file): it is committed whole or not at all. Small
+//! segments are kept in memory and share data files; a large one has files of its own, which are removed if it turns out
+//! bad. A batch ends at the first checkpoint after `batch_rows` rows, whatever the time, so that a run that is killed and
+//! started again cuts the same batches.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tributary_connector::{Connector, Error as ConnectorError, Event, Kind, Position, ReadRequest, State, Stream, Withdrawal};
+use tributary_engine::Session;
+use tributary_lake::{DataFile, Lake, StreamId, StreamLog, Table, TableSpec, TableWriter, WriterOptions, fault};
+
+use crate::observe::{Note, Observer};
+use crate::raw::{self, Place, Prepared, Shape};
+use crate::run::Error;
+
+/// Bytes of a segment kept in memory before it gets files of its own, and of a batch before it is written.
+const HELD_BYTES: usize = 48 << 20;
+/// How many keys are remembered to find rows sent twice in one batch.
+const REMEMBERED_KEYS: usize = 4_000_000;
+/// More undecodable records than this share make a file bad.
+const MAX_UNDECODABLE: f64 = 0.01;
+const MAX_WITHDRAWN: f64 = 0.5;
+
+/// The counts of a stream. `read = written + duplicate + rejected`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records the reader counted.
+    pub read: u64,
+    /// Rows of records in the commits' files.
+    pub written: u64,
+    /// Rows equal to one of their batch in key, version and content.
+    pub duplicate: u64,
+    pub rejected: u64,
+    /// Scopes withdrawn.
+    pub withdrawn: u64,
+    /// Partitions (files) that had nothing new, and those that had.
+    pub unchanged: u64,
+    pub partitions: u64,
+    /// Values kept in `_extra` because they did not fit their column, by column.
+    pub misfits: BTreeMap<String, u64>,
+}
+
+/// What came of a stream.
+#[derive(Debug, Clone, Serialize)]
+pub struct Report {
+    pub source: String,
+    pub stream: String,
+    pub table: String,
+    pub counts: Counts,
+    /// Counts of all runs so far.
+    pub totals: BTreeMap<String, u64>,
+    pub batches: u32,
+    pub version: u64,
+    pub epoch: i64,
+    /// Partitions that could not be taken: name, why, hint.
+    pub errors: Vec<(String, String, Option<String>)>,
+}
+
+/// What a stream is synced with.
+pub struct Sync<'a> {
+    pub lake: &'a Lake,
+    pub session: &'a Session,
+    pub observer: &'a dyn Observer,
+    pub batch_rows: u64,
+    /// Whether a replacement may withdraw over half of a file's keys.
+    pub accept_replace: bool,
+}
+
+enum Pending {
+    Page(JoinHandle<Result<Prepared, arrow::error::ArrowError>>, Arc<str>),
+    Event(Event),
+}
+
+impl Sync<'_> {
+    /// Reads a stream from where it stands to its end.
+    ///
+    /// # Errors
+    /// What ended the reading. What was committed stays; the next run goes on from there.
+    pub async fn stream(&self, source: &str, connector: &dyn Connector, stream: &Stream) -> Result<Report, Error> {
+        self.observer.note(Note::Stream { source, stream: &stream.name });
+        let table = self.lake.ensure_table(&raw::spec(source, stream)).await?;
+        // The lake's own form of a nested type (the names within a list) is what files must have.
+        let stream = &Stream { schema: crate::project::adopt(&stream.schema, table.schema()), ..stream.clone() };
+        let spec = raw::spec(source, stream);
+        let id = StreamId { source: source.into(), stream: stream.name.clone(), incarnation: 1 };
+        let log = StreamLog::open(self.lake, &table, id).await?;
+        let state = log.positions.iter().map(|(p, at)| (Arc::from(p.as_str()), Position(at.clone()))).collect();
+        let request = ReadRequest { stream: stream.clone(), state: State(state) };
+        let mut reader = connector.read(request).await.map_err(Error::Connector)?;
+        let shape = Arc::new(Shape::new(spec.schema.clone(), stream, source, self.lake.key("source key")));
+        let mut work = Work {
+            sync: self,
+            shape: shape.clone(),
+            spec,
+            table,
+            log,
+            batch: Batch::default(),
+            segment: Segment::default(),
+            report: Report {
+                source: source.into(),
+                stream: stream.name.clone(),
+                table: String::new(),
+                counts: Counts::default(),
+                totals: BTreeMap::new(),
+                batches: 0,
+                version: 0,
+                epoch: 0,
+                errors: Vec::new(),
+            },
+        };
+
+        let ahead = std::thread::available_parallelism().map_or(2, usize::from) + 1;
+        let mut queue: VecDeque<Pending> = VecDeque::new();
+        let mut ended = false;
+        loop {
+            while !ended && queue.len() < ahead {
+                match reader.next().await.map_err(Error::Connector)? {
+                    None => ended = true,
+                    Some(Event::Page(page)) => {
+                        let (shape, partition) = (shape.clone(), page.partition.clone());
+                        queue.push_back(Pending::Page(
+                            tokio::task::spawn_blocking(move || shape.prepare(&page)),
+                            partition,
+                        ));
+                    }
+                    Some(event) => queue.push_back(Pending::Event(event)),
+                }
+            }
+            match queue.pop_front() {
+                None => break,
+                Some(Pending::Page(page, partition)) => {
+                    let prepared = page.await.map_err(|e| Error::Panic(e.to_string()))??;
+                    work.page(prepared, &partition).await?;
+                }
+                Some(Pending::Event(event)) => work.event(event).await?,
+            }
+        }
+        work.segment.drop_all().await;
+        work.commit().await?;
+        let report = work.finish();
+        self.observer.note(Note::StreamDone { rows: report.counts.read });
+        Ok(report)
+    }
+}
+
+/// What was read since the last commit and is to be committed next.
+#[derive(Default)]
+struct Batch {
+    place: Option<(i64, i64)>,
+    next_row: i64,
+    held: Held,
+    sink: Option<Sink>,
+    files: Vec<DataFile>,
+    positions: BTreeMap<String, serde_json::Value>,
+    counts: Counts,
+    controls: u64,
+    /// Key → hash of the last content seen.
+    seen: HashMap<u128, u64>,
+}
+
+/// What was read since the last checkpoint.
+#[derive(Default)]
+struct Segment {
+    held: Held,
+    sink: Option<Sink>,
+    counts: Counts,
+    controls: u64,
+    undecodable: u64,
+    /// Keys of this segment, if it may replace another.
+    keys: Option<HashSet<u128>>,
+    refused: Option<(String, ConnectorError)>,
+}
+
+#[derive(Default)]
+struct Held {
+    batches: Vec<RecordBatch>,
+    bytes: usize,
+}
+
+impl Segment {
+    async fn drop_all(&mut self) {
+        if let Some(sink) = std::mem::take(self).sink {
+            sink.abort().await;
+        }
+    }
+}
+
+struct Work<'a> {
+    sync: &'a Sync<'a>,
+    shape: Arc<Shape>,
+    spec: TableSpec,
+    table: Table,
+    log: StreamLog,
+    batch: Batch,
+    segment: Segment,
+    report: Report,
+}
+
+impl Work<'_> {
+    async fn place(&mut self) -> Result<Place, Error> {
+        let (commit, read_at) = match self.batch.place {
+            Some(place) => place,
+            None => {
+                let place = (self.sync.lake.next_commit().await?, chrono::Utc::now().timestamp_micros());
+                self.batch.place = Some(place);
+                place
+            }
+        };
+        let epoch = i64::from(self.log.next_epoch());
+        Ok(Place { epoch, commit, first_row: self.batch.next_row, read_at })
+    }
+
+    async fn page(&mut self, prepared: Prepared, partition: &str) -> Result<(), Error> {
+        self.sync.observer.note(Note::Read { rows: prepared.records, bytes: prepared.bytes });
+        if prepared.records != prepared.good + prepared.rejected {
+            let why = format!(
+                "{} records were found in a page of `{partition}` and {} decoded or rejected",
+                prepared.records,
+                prepared.good + prepared.rejected
+            );
+            return Err(self.unbalanced(why));
+        }
+        let place = self.place().await?;
+        let (keep, duplicates) = self.duplicates(&prepared);
+        if self.shape.keyed() && self.log.positions.contains_key(partition) {
+            self.segment.keys.get_or_insert_default().extend(prepared.keys.iter().map(|(key, _)| *key));
+        }
+        let batch = self.shape.finish(&prepared, keep.as_ref(), &place)?;
+        self.batch.next_row += i64::try_from(prepared.rows).unwrap_or_default();
+        let counts = &mut self.segment.counts;
+        counts.read += prepared.records;
+        counts.rejected += prepared.rejected;
+        counts.duplicate += duplicates;
+        for (column, count) in prepared.misfits {
+            *counts.misfits.entry(column).or_default() += count;
+        }
+        self.segment.undecodable += prepared.undecodable;
+        self.hold(batch).await
+    }
+
+    /// Rows that equal the last row of their key; the rows to keep, if some are not.
+    fn duplicates(&mut self, prepared: &Prepared) -> (Option<BooleanArray>, u64) {
+        if prepared.keys.is_empty() {
+            return (None, 0);
+        }
+        if self.batch.seen.len() > REMEMBERED_KEYS {
+            self.batch.seen.clear();
+        }
+        let mut keep = vec![true; prepared.rows];
+        let mut duplicates = 0;
+        for (row, (key, content)) in prepared.keys.iter().enumerate() {
+            if self.batch.seen.insert(*key, *content) == Some(*content) {
+                duplicates += 1;
+                if let Some(keep) = keep.get_mut(row) {
+                    *keep = false;
+                }
+            }
+        }
+        ((duplicates > 0).then(|| BooleanArray::from(keep)), duplicates)
+    }
+
+    async fn hold(&mut self, batch: RecordBatch) -> Result<(), Error> {
+        let segment = &mut self.segment;
+        segment.held.bytes += batch.get_array_memory_size();
+        segment.held.batches.push(batch);
+        if segment.held.bytes > HELD_BYTES || segment.sink.is_some() {
+            let sink = segment.sink.get_or_insert_with(|| Sink::open(self.sync.lake, &self.spec));
+            for batch in std::mem::take(&mut segment.held).batches {
+                sink.write(batch).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn event(&mut self, event: Event) -> Result<(), Error> {
+        match event {
+            Event::Page(_) => {}
+            Event::Unchanged { .. } => self.report.counts.unchanged += 1,
+            Event::Forget { .. } => self.void().await,
+            Event::Discard { partition, error } => {
+                self.void().await;
+                self.fail(partition.to_string(), &error);
+            }
+            Event::Withdraw(withdrawal) => self.withdraw(withdrawal).await?,
+            Event::Checkpoint(positions) => self.checkpoint(positions).await?,
+        }
+        Ok(())
+    }
+
+    fn fail(&mut self, partition: String, error: &ConnectorError) {
+        let mut message = error.to_string();
+        let mut source = std::error::Error::source(error);
+        while let Some(cause) = source {
+            message.push_str(&format!(": {cause}"));
+            source = cause.source();
+        }
+        self.report.errors.push((partition, message, error.hint.clone()));
+    }
+
+    /// Drops the segment at hand. Its keys are forgotten with it: what comes next must not count as sent twice.
+    async fn void(&mut self) {
+        if self.segment.counts.read > 0 {
+            self.batch.seen.clear();
+        }
+        self.segment.drop_all().await;
+    }
+
+    /// Takes back the rows of a scope, unless that would take back over half of the file's keys for good.
+    async fn withdraw(&mut self, withdrawal: Withdrawal) -> Result<(), Error> {
+        let Withdrawal { partition, scope, replaced_by } = withdrawal;
+        if replaced_by.is_some() && !self.sync.accept_replace {
+            self.sync.session.register(&self.table)?;
+            let table = format!("raw.\"{}\"", self.table.name.name);
+            let of_scope = format!("FROM {table} WHERE _scope = '{}' AND _op = 'upsert'", scope.replace('\'', "''"));
+            let (before, gone) = if self.shape.keyed() {
+                let none = HashSet::new();
+                let now = self.segment.keys.as_ref().unwrap_or(&none);
+                let sql = format!("SELECT DISTINCT _source_key {of_scope}");
+                let (mut before, mut gone) = (0u64, 0u64);
+                for batch in self.sync.session.collect("read the keys of a file's rows", &sql).await? {
+                    let keys = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8)?;
+                    for key in keys.as_string::<i32>().iter().flatten() {
+                        before += 1;
+                        let known = <[u8; 16]>::try_from(key.as_bytes()).is_ok_and(|key| now.contains(&u128::from_be_bytes(key)));
+                        gone += u64::from(!known);
+                    }
+                }
+                (before, gone)
+            } else {
+                let before = self.sync.session.count("count a file's rows", &format!("SELECT count(*) {of_scope}")).await?;
+                (before, before.saturating_sub(self.segment.counts.read))
+            };
+            if gone as f64 > before as f64 * MAX_WITHDRAWN {
+                let message = format!("`{partition}` shows other content, which would withdraw {gone} of its {before} records");
+                let stream = format!("{}.{}", self.report.source, self.report.stream);
+                let error = ConnectorError::new(Kind::Refused, message).hint(format!(
+                    "if that is right, run with `--accept-replace {stream}`; if each export only adds, set `on_change = \"add\"`"
+                ));
+                self.segment.refused = Some((partition.to_string(), error));
+                return Ok(());
+            }
+        }
+        let row = self.shape.withdrawal(&scope);
+        let place = self.place().await?;
+        let batch = self.shape.finish(&row, None, &place)?;
+        self.batch.next_row += 1;
+        self.segment.controls += 1;
+        self.segment.counts.withdrawn += 1;
+        self.hold(batch).await
+    }
+
+    async fn checkpoint(&mut self, positions: Vec<(Arc<str>, Option<Position>)>) -> Result<(), Error> {
+        if let Some((partition, error)) = self.segment.refused.take() {
+            self.void().await;
+            self.fail(partition, &error);
+            return Ok(());
+        }
+        let (read, undecodable) = (self.segment.counts.read, self.segment.undecodable);
+        if undecodable as f64 > read as f64 * MAX_UNDECODABLE {
+            self.void().await;
+            let message = format!("{undecodable} of {read} records are not of the file's encoding");
+            let error = ConnectorError::new(Kind::Data, message).hint("set `encoding` to what the file is written in");
+            let partition = positions.first().map(|(partition, _)| partition.to_string()).unwrap_or_default();
+            self.fail(partition, &error);
+            return Ok(());
+        }
+        let segment = std::mem::take(&mut self.segment);
+        let sum = &mut self.batch.counts;
+        sum.read += segment.counts.read;
+        sum.duplicate += segment.counts.duplicate;
+        sum.rejected += segment.counts.rejected;
+        sum.withdrawn += segment.counts.withdrawn;
+        sum.partitions += positions.len() as u64;
+        for (column, count) in segment.counts.misfits {
+            *sum.misfits.entry(column).or_default() += count;
+        }
+        self.batch.controls += segment.controls;
+        for (partition, position) in positions {
+            self.batch.positions.insert(partition.to_string(), position.map_or(serde_json::Value::Null, |at| at.0));
+        }
+        match segment.sink {
+            Some(sink) => self.batch.files.extend(sink.finish().await?),
+            None => {
+                self.batch.held.bytes += segment.held.bytes;
+                self.batch.held.batches.extend(segment.held.batches);
+                if self.batch.held.bytes > HELD_BYTES {
+                    self.flush().await?;
+                }
+            }
+        }
+        if self.batch.counts.read >= self.sync.batch_rows {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the batches held in memory, made into one so that rows of many small files share row groups.
+    async fn flush(&mut self) -> Result<(), Error> {
+        let held = std::mem::take(&mut self.batch.held);
+        if held.batches.is_empty() {
+            return Ok(());
+        }
+        let sink = self.batch.sink.get_or_insert_with(|| Sink::open(self.sync.lake, &self.spec));
+        for batch in held.batches {
+            sink.write(batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), Error> {
+        self.flush().await?;
+        let batch = std::mem::take(&mut self.batch);
+        if batch.positions.is_empty() {
+            return Ok(());
+        }
+        let mut files = batch.files;
+        if let Some(sink) = batch.sink {
+            files.extend(sink.finish().await?);
+        }
+        let mut counts = batch.counts;
+        let rows: u64 = files.iter().map(|file| file.rows).sum();
+        // What the files hold, less what is not a record: rows lost on the way show here.
+        counts.written = rows.saturating_sub(counts.rejected + batch.controls);
+        if counts.read != counts.written + counts.duplicate + counts.rejected {
+            let why = format!(
+                "{} records were read, {} written, {} duplicate, {} rejected",
+                counts.read, counts.written, counts.duplicate, counts.rejected
+            );
+            return Err(self.unbalanced(why));
+        }
+        let named = BTreeMap::from([
+            ("read".to_owned(), counts.read),
+            ("written".to_owned(), counts.written),
+            ("duplicate".to_owned(), counts.duplicate),
+            ("rejected".to_owned(), counts.rejected),
+            ("withdrawn".to_owned(), counts.withdrawn),
+        ]);
+        let commit = match batch.place {
+            Some((commit, _)) => commit,
+            None => self.sync.lake.next_commit().await?,
+        };
+        self.sync.observer.note(Note::Waiting { what: "commit" });
+        self.log.commit(self.sync.lake, &mut self.table, files, batch.positions, named, commit).await?;
+        self.sync.observer.note(Note::Committed { rows: counts.read });
+        fault::point("sync.batch.done")?;
+        let sum = &mut self.report.counts;
+        sum.read += counts.read;
+        sum.written += counts.written;
+        sum.duplicate += counts.duplicate;
+        sum.rejected += counts.rejected;
+        sum.withdrawn += counts.withdrawn;
+        sum.partitions += counts.partitions;
+        for (column, count) in counts.misfits {
+            *sum.misfits.entry(column).or_default() += count;
+        }
+        self.report.batches += 1;
+        Ok(())
+    }
+
+    fn unbalanced(&self, why: String) -> Error {
+        let stage = format!("raw ({}.{})", self.report.source, self.report.stream);
+        Error::Engine(tributary_engine::Error::Ledger { stage, why })
+    }
+
+    fn finish(self) -> Report {
+        let epoch = self.log.epoch.map_or(0, |epoch| i64::from(epoch.number));
+        Report {
+            table: self.table.name.to_string(),
+            totals: self.log.totals.clone(),
+            version: self.table.version(),
+            epoch,
+            ..self.report
+        }
+    }
+}
+
+/// Several writers at work at once, one data file each.
+struct Sink {
+    writers: Vec<(mpsc::Sender<RecordBatch>, JoinHandle<Result<TableWriter, (TableWriter, tributary_lake::Error)>>)>,
+    next: usize,
+}
+
+impl Sink {
+    fn open(lake: &Lake, spec: &TableSpec) -> Self {
+        let count = std::thread::available_parallelism().map_or(1, usize::from).min(4);
+        let writers = (0..count).map(|_| {
+            let (sender, mut receiver) = mpsc::channel::<RecordBatch>(1);
+            let mut writer = TableWriter::new(lake, spec, WriterOptions::default());
+            let task = tokio::spawn(async move {
+                while let Some(batch) = receiver.recv().await {
+                    if let Err(e) = writer.write(&batch).await {
+                        return Err((writer, e));
+                    }
+                }
+                Ok(writer)
+            });
+            (sender, task)
+        });
+        Self { writers: writers.collect(), next: 0 }
+    }
+
+    async fn write(&mut self, batch: RecordBatch) -> Result<(), Error> {
+        let at = self.next % self.writers.len().max(1);
+        self.next += 1;
+        if let Some((sender, _)) = self.writers.get(at) {
+            // A writer that has failed no longer listens; its error is found at the end.
+            let _ = sender.send(batch).await;
+        }
+        Ok(())
+    }
+
+    async fn finish(self) -> Result<Vec<DataFile>, Error> {
+        let mut files = Vec::new();
+        let mut finishing = Vec::new();
+        for (sender, task) in self.writers {
+            drop(sender);
+            finishing.push(tokio::spawn(async move {
+                match task.await {
+                    Ok(Ok(writer)) => writer.finish().await.map_err(Error::from),
+                    Ok(Err((writer, e))) => {
+                        writer.abort().await;
+                        Err(e.into())
+                    }
+                    Err(e) => Err(Error::Panic(e.to_string())),
+                }
+            }));
+        }
+        for task in finishing {
+            files.extend(task.await.map_err(|e| Error::Panic(e.to_string()))??);
+        }
+        Ok(files)
+    }
+
+    async fn abort(self) {
+        for (sender, task) in self.writers {
+            drop(sender);
+            if let Ok(Ok(writer) | Err((writer, _))) = task.await {
+                writer.abort().await;
+            }
+        }
+    }
+}
