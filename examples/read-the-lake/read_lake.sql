@@ -33,8 +33,8 @@ ORDER BY revenue DESC;
 -- Good customers who have not been seen for long, the best first. A masked phone (138****1234) cannot be called.
 COPY (
     SELECT customer_id, name, phone, recency_days, frequency, monetary
-    FROM lake_table('mart.rfm')
-    JOIN lake_table('customer.customer') USING (customer_id)
+    FROM lake_table('mart.rfm') AS rfm
+    JOIN lake_table('customer.customer') AS customer USING (customer_id)
     WHERE rfm.segment = 'at_risk' AND phone IS NOT NULL AND NOT phone_masked
     ORDER BY monetary DESC, customer_id
 ) TO 'at_risk.csv' (HEADER);

@@ -47,7 +47,7 @@ pub fn check(file: &mut File, name: &str) -> Result<(), Error> {
             if read == 0 {
                 break;
             }
-            if entry_bytes == 0 && chunk[..read.min(4)].contains(&0) && entry.name().ends_with(".xml") {
+            if entry_bytes == 0 && chunk[..read.min(4)].contains(&0) && entry.name().is_ok_and(|name| name.ends_with(".xml")) {
                 return Err(bad("has a part in an encoding that workbooks do not use"));
             }
             entry_bytes += read as u64;

@@ -199,8 +199,8 @@ pub struct Storage {
 /// The declared type of a column.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "String")]
-#[schemars(transparent)]
-pub struct ColumnType(#[schemars(with = "String")] pub DataType);
+#[schemars(with = "String")]
+pub struct ColumnType(pub DataType);
 
 impl TryFrom<String> for ColumnType {
     type Error = String;

@@ -61,7 +61,7 @@ pub fn mapped_sql(mapping: &Mapping, secret: &str) -> String {
         Some(each) => {
             let each = each.sql();
             with.push_str(&format!(
-                ", element AS (SELECT *, unnest({each}) AS \"each\", unnest(range(1, array_length({each}) + 1)) AS each_no \
+                ", element AS (SELECT *, unnest({each}) AS \"each\", unnest(range(1, CAST(array_length({each}) AS BIGINT) + 1)) AS each_no \
                  FROM current WHERE array_length({each}) > 0)"
             ));
             "element"

@@ -20,19 +20,10 @@ const NEVER: [&str; 12] =
     ["con", "cmo", "ocm", "comm", "coom", "vom", "local", "localhost", "localdomain", "invalid", "test", "lan"];
 
 /// Locals nobody reads.
+#[rustfmt::skip]
 const NOBODY: [&str; 12] = [
-    "noreply",
-    "no-reply",
-    "no_reply",
-    "no.reply",
-    "donotreply",
-    "do-not-reply",
-    "noemail",
-    "no-email",
-    "nomail",
-    "no-mail",
-    "noone",
-    "nobody",
+    "noreply", "no-reply", "no_reply", "no.reply", "donotreply", "do-not-reply", "noemail", "no-email",
+    "nomail", "no-mail", "noone", "nobody",
 ];
 
 /// Locals and first labels that together make a placeholder: `none@none.com`, `a@b.com`, `abc@abc.com`.

@@ -15,29 +15,10 @@ pub const VERSION: u32 = 1;
 /// The one kind whose letters are a person's typing, and so written in upper case; elsewhere case tells ids apart.
 const TYPED: &str = "member_no";
 
+#[rustfmt::skip]
 const PLACEHOLDERS: [&str; 22] = [
-    "test",
-    "tester",
-    "demo",
-    "guest",
-    "default",
-    "unknown",
-    "anonymous",
-    "none",
-    "null",
-    "xxx",
-    "xxxx",
-    "abc",
-    "abc123",
-    "123456789",
-    "1234567890",
-    "12345678",
-    "散客",
-    "会员",
-    "匿名",
-    "游客",
-    "测试",
-    "非会员",
+    "test", "tester", "demo", "guest", "default", "unknown", "anonymous", "none", "null", "xxx", "xxxx",
+    "abc", "abc123", "123456789", "1234567890", "12345678", "散客", "会员", "匿名", "游客", "测试", "非会员",
 ];
 
 /// The identifier without blanks, guards and invisible characters, and whether it is masked (`*` where hidden).

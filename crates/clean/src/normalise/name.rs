@@ -38,7 +38,7 @@ pub fn person_name(text: &str) -> Result<Option<PersonName>, IssueKind> {
     if let Some((last, first)) = text.split_once(',')
         && first.contains(char::is_alphabetic)
         && last.contains(char::is_alphabetic)
-        && !title::is_one(first.trim())
+        && !title::is_after(first.trim())
     {
         return turned(last, first);
     }
@@ -284,6 +284,7 @@ mod tests {
             ("Mr. John Smith", "John Smith"),
             ("mrs jane o'neil", "Jane O'Neil"),
             ("Dr Jane Doe-Smith PhD", "Jane Doe-Smith"),
+            ("Md Rahman", "Md Rahman"),
             ("JANE DOE-SMITH", "Jane Doe-Smith"),
             ("Ronald McDonald", "Ronald McDonald"),
             ("RONALD MCDONALD", "Ronald McDonald"),

@@ -20,10 +20,10 @@ pub fn text(text: &str) -> Option<Cow<'_, str>> {
     }
     let mut tidy = String::with_capacity(text.len());
     let mut blank = false;
-    for c in text.chars().nfc() {
+    for c in text.chars().filter(|c| c.is_whitespace() || !is_dropped(*c)).nfc() {
         if c.is_whitespace() {
             blank = true;
-        } else if !is_dropped(c) {
+        } else {
             if blank && !tidy.is_empty() {
                 tidy.push(' ');
             }

@@ -7,52 +7,18 @@ use super::gazetteer::{Found, Gazetteer, Scope};
 use super::{Address, is_han, squeezed};
 
 /// What stands in a city's or district's place in GB/T 2260 and says nothing.
+#[rustfmt::skip]
 pub(super) const FILLERS: [&str; 7] = [
-    "省直辖县级行政区划",
-    "自治区直辖县级行政区划",
-    "省直辖县级行政单位",
-    "自治区直辖县级行政单位",
-    "省直辖行政单位",
-    "市辖区",
-    "县",
+    "省直辖县级行政区划", "自治区直辖县级行政区划", "省直辖县级行政单位", "自治区直辖县级行政单位",
+    "省直辖行政单位", "市辖区", "县",
 ];
 
 /// After a short name these make it another word.
+#[rustfmt::skip]
 const CONTINUES: [&str; 34] = [
-    "路",
-    "街",
-    "巷",
-    "弄",
-    "道",
-    "大道",
-    "大街",
-    "环路",
-    "大学",
-    "学院",
-    "大厦",
-    "大酒店",
-    "酒店",
-    "饭店",
-    "宾馆",
-    "银行",
-    "医院",
-    "广场",
-    "花园",
-    "花苑",
-    "小区",
-    "公寓",
-    "公馆",
-    "商城",
-    "商场",
-    "中学",
-    "小学",
-    "高速",
-    "门",
-    "桥",
-    "站",
-    "港",
-    "村",
-    "庄",
+    "路", "街", "巷", "弄", "道", "大道", "大街", "环路", "大学", "学院", "大厦", "大酒店", "酒店", "饭店",
+    "宾馆", "银行", "医院", "广场", "花园", "花苑", "小区", "公寓", "公馆", "商城", "商场", "中学", "小学",
+    "高速", "门", "桥", "站", "港", "村", "庄",
 ];
 
 /// Short names of cities that are ordinary words; alone they need a district after them.

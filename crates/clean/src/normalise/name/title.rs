@@ -4,51 +4,16 @@ use crate::normalise::fold::is_han;
 use crate::normalise::surname;
 
 /// Forms of address after a Han name, longest first.
+#[rustfmt::skip]
 const HAN_TITLES: [&str; 40] = [
-    "总经理",
-    "董事长",
-    "副总",
-    "先生",
-    "女士",
-    "小姐",
-    "太太",
-    "夫人",
-    "老师",
-    "同学",
-    "师傅",
-    "医生",
-    "大夫",
-    "教授",
-    "博士",
-    "律师",
-    "经理",
-    "主任",
-    "老板",
-    "店长",
-    "总监",
-    "会长",
-    "院长",
-    "校长",
-    "局长",
-    "处长",
-    "科长",
-    "阿姨",
-    "叔叔",
-    "大哥",
-    "大姐",
-    "大爷",
-    "大妈",
-    "同志",
-    "女生",
-    "男士",
-    "老師",
-    "醫生",
-    "同學",
-    "經理",
+    "总经理", "董事长", "副总", "先生", "女士", "小姐", "太太", "夫人", "老师", "同学", "师傅", "医生",
+    "大夫", "教授", "博士", "律师", "经理", "主任", "老板", "店长", "总监", "会长", "院长", "校长", "局长",
+    "处长", "科长", "阿姨", "叔叔", "大哥", "大姐", "大爷", "大妈", "同志", "女生", "男士", "老師", "醫生",
+    "同學", "經理",
 ];
 
-/// Words before or after a Latin name that are no part of it; compared without case and full stop.
-const LATIN_TITLES: [&str; 24] = [
+/// Words before a Latin name that are no part of it; compared without case and full stop.
+const LATIN_TITLES: [&str; 19] = [
     "mr",
     "mrs",
     "ms",
@@ -68,19 +33,24 @@ const LATIN_TITLES: [&str; 24] = [
     "frau",
     "dhr",
     "mevr",
-    "sig",
-    "phd",
-    "md",
-    "esq",
-    "mba",
 ];
 
-/// Whether a Latin word is a title.
-pub(super) fn is_one(word: &str) -> bool {
+/// Words after one. `Md` before a name is short for Mohammad.
+const DEGREES: [&str; 5] = ["phd", "ph.d", "md", "m.d", "esq"];
+
+fn is_in(words: &[&str], word: &str) -> bool {
     let word = word.trim_end_matches('.');
-    LATIN_TITLES.iter().any(|title| word.eq_ignore_ascii_case(title))
-        || word.eq_ignore_ascii_case("ph.d")
-        || word.eq_ignore_ascii_case("m.d")
+    words.iter().any(|title| word.eq_ignore_ascii_case(title))
+}
+
+/// Whether a Latin word is a title before a name.
+pub(super) fn is_one(word: &str) -> bool {
+    is_in(&LATIN_TITLES, word)
+}
+
+/// Whether it is one after a name.
+pub(super) fn is_after(word: &str) -> bool {
+    is_one(word) || is_in(&DEGREES, word)
 }
 
 /// Titles at either end, as long as something is left.
@@ -98,7 +68,7 @@ pub(super) fn strip(value: &mut String) {
         value.drain(..value.len() - rest.len());
     }
     while let Some((rest, last)) = value.rsplit_once(' ')
-        && is_one(last)
+        && is_after(last)
     {
         value.truncate(rest.len());
     }
