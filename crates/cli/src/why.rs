@@ -18,23 +18,17 @@ pub async fn why(lake: &str, id: &str, json: bool) -> Exit {
     };
     match explain(&lake, id).await {
         Ok(Some(parts)) if json => {
-            let object: serde_json::Map<_, _> = parts.into_iter().map(|(name, _, rows)| (name.to_owned(), rows.into())).collect();
+            let object: serde_json::Map<_, _> =
+                parts.into_iter().map(|(name, _, rows)| (name.to_owned(), rows.json().into())).collect();
             print(&format!("{}\n", serde_json::to_string_pretty(&object).unwrap_or_default()));
             Exit::Done
         }
         Ok(Some(parts)) => {
             let mut text = String::new();
-            for (_, title, rows) in parts {
-                if let Some(first) = rows.first().and_then(|row| row.as_object()) {
-                    text.push_str(&format!("{title}\n"));
-                    let mut grid = Grid::new(first.keys().map(String::as_str));
-                    for row in &rows {
-                        let cells = row.as_object().into_iter().flat_map(|row| row.values());
-                        grid.row(cells.map(|cell| cell.as_str().map_or_else(|| if cell.is_null() { String::new() } else { cell.to_string() }, str::to_owned)));
-                    }
-                    text.push_str(&grid.render("  "));
-                    text.push('\n');
-                }
+            for (_, title, found) in parts.iter().filter(|(.., found)| !found.rows.is_empty()) {
+                let mut grid = Grid::new(found.header.iter().map(String::as_str));
+                found.rows.iter().for_each(|row| grid.row(row.iter().map(|cell| cell.clone().unwrap_or_default())));
+                text.push_str(&format!("{title}\n{}\n", grid.render("  ")));
             }
             print(&text);
             Exit::Done
@@ -48,14 +42,31 @@ pub async fn why(lake: &str, id: &str, json: bool) -> Exit {
     }
 }
 
-type Part = (&'static str, &'static str, Vec<serde_json::Value>);
+type Part = (&'static str, &'static str, Found);
+
+/// What a query found, in its columns' order.
+#[derive(Default)]
+struct Found {
+    header: Vec<String>,
+    rows: Vec<Vec<Option<String>>>,
+}
+
+impl Found {
+    fn json(&self) -> Vec<serde_json::Value> {
+        let object = |row: &Vec<Option<String>>| {
+            let cells = self.header.iter().cloned().zip(row.iter().cloned().map(serde_json::Value::from));
+            serde_json::Value::Object(cells.collect())
+        };
+        self.rows.iter().map(object).collect()
+    }
+}
 
 async fn explain(lake: &Lake, asked: &str) -> Result<Option<Vec<Part>>, Error> {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let sql = format!("SELECT current_id FROM customer.redirect WHERE customer_id = {}", quoted(asked));
     let redirected = rows(&ask(lake, &sql).await?);
-    let current = redirected.first().and_then(|row| row["current_id"].as_str()).unwrap_or(asked);
-    let id = quoted(current);
+    let current = redirected.rows.first().and_then(|row| row.first().cloned().flatten());
+    let id = quoted(current.as_deref().unwrap_or(asked));
     let of_customer = format!("SELECT record_key FROM identity.member WHERE customer_id = {id} AND NOT retired");
     let queries: [(&str, &str, String); 7] = [
         ("customer", "the customer", format!("SELECT * FROM customer.customer WHERE customer_id = {id}")),
@@ -106,37 +117,33 @@ async fn explain(lake: &Lake, asked: &str) -> Result<Option<Vec<Part>>, Error> {
     let mut parts = Vec::new();
     for (name, title, sql) in queries {
         let found = rows(&ask(lake, &sql).await?);
-        if name == "customer" && found.is_empty() {
-            return Ok(None);
+        if name != "customer" {
+            parts.push((name, title, found));
+            continue;
         }
         // A customer's fields read better one below the other.
-        if name == "customer" {
-            let fields = found.first().and_then(|row| row.as_object()).into_iter().flatten();
-            let fields = fields.filter(|(_, value)| !value.is_null()).map(|(field, value)| serde_json::json!({ "field": field, "value": value }));
-            parts.push((name, title, fields.collect()));
-        } else {
-            parts.push((name, title, found));
-        }
+        let Some(row) = found.rows.into_iter().next() else { return Ok(None) };
+        let fields = found.header.into_iter().zip(row).filter(|(_, value)| value.is_some());
+        let rows = fields.map(|(field, value)| vec![Some(field), value]).collect();
+        parts.push((name, title, Found { header: vec!["field".into(), "value".into()], rows }));
     }
     Ok(Some(parts))
 }
 
-fn rows(batches: &[RecordBatch]) -> Vec<serde_json::Value> {
+fn rows(batches: &[RecordBatch]) -> Found {
     use arrow::array::Array;
     use arrow::util::display::{ArrayFormatter, FormatOptions};
     let options = FormatOptions::default();
-    let mut rows = Vec::new();
+    let mut found = Found::default();
     for batch in batches {
-        let schema = batch.schema();
+        found.header = batch.schema().fields().iter().map(|field| field.name().clone()).collect();
         for at in 0..batch.num_rows() {
-            let mut object = serde_json::Map::new();
-            for (field, column) in schema.fields().iter().zip(batch.columns()) {
+            let cells = batch.columns().iter().map(|column| {
                 let text = ArrayFormatter::try_new(column, &options).map(|formatter| formatter.value(at).to_string());
-                let value = if column.is_null(at) { serde_json::Value::Null } else { text.unwrap_or_default().into() };
-                object.insert(field.name().clone(), value);
-            }
-            rows.push(serde_json::Value::Object(object));
+                if column.is_null(at) { None } else { text.ok() }
+            });
+            found.rows.push(cells.collect());
         }
     }
-    rows
+    found
 }

@@ -157,10 +157,16 @@ async fn attribute(
         let why = format!("{attributed} orders and the like have a customer and {written} were written");
         return Err(Error::Ledger { stage: STAGE.into(), why });
     }
-    for entity in entities().filter(|entity| inputs.contains_key(&format!("clean.{entity}"))) {
+    let named = session.collect(doing, "SELECT DISTINCT entity FROM clean.event_identifier").await?;
+    let mut entities = BTreeSet::new();
+    for batch in &named {
+        let rows = crate::batch::Rows::new(batch)?;
+        entities.extend((0..rows.len).filter_map(|row| rows.text(0, row).map(str::to_owned)));
+    }
+    for entity in entities.iter().filter(|entity| inputs.contains_key(&format!("clean.{entity}"))) {
         let all = session.count(doing, &format!("SELECT count(*) FROM clean.\"{entity}\"")).await?;
         let with = known.get(entity).copied().unwrap_or_default();
-        counts.attributed.insert(entity.to_owned(), (with, all.saturating_sub(with)));
+        counts.attributed.insert(entity.clone(), (with, all.saturating_sub(with)));
     }
     Ok(change)
 }

@@ -210,8 +210,12 @@ async fn ready(source: &Source, registry: &Registry, lake: Option<&Lake>, known:
     let name = source.name.value.clone();
     let factory = registry.get(&source.connector.value).ok()?;
     let context = Context { source: name.clone(), timezone: source.timezone };
-    // What is wrong with the configuration is said by the validation, with its place.
-    let connector = factory.build(source.config.clone(), &context).ok()?;
+    // What is wrong with the configuration is said by the validation, with its place. What is right in it may be enough to
+    // know the columns, so that mistakes in a mapping are said with it.
+    let connector = match factory.build(source.config.clone(), &context) {
+        Ok(connector) => connector,
+        Err(_) => factory.build(known_part(&source.config, &factory.schema()), &context).ok()?,
+    };
     let (mut streams, undiscovered) = match connector.discover().await {
         Ok(streams) => (streams, None),
         Err(e) => (Vec::new(), Some(e)),
@@ -236,6 +240,13 @@ async fn ready(source: &Source, registry: &Registry, lake: Option<&Lake>, known:
     }
     let batch_rows = source.batch_rows;
     Some(ReadySource { name, connector, streams, batch_rows, max_rejected: source.max_rejected, undiscovered })
+}
+
+/// A configuration without the keys its schema does not know.
+fn known_part(config: &serde_json::Value, schema: &serde_json::Value) -> serde_json::Value {
+    let known = |key: &str| schema["properties"].get(key).is_some();
+    let kept = config.as_object().into_iter().flatten().filter(|(key, _)| known(key));
+    serde_json::Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
 }
 
 /// The stream's schema as the lake already has it: nested columns keep the lake's shape (what is new in them goes to

@@ -14,9 +14,9 @@ use crate::places::Home;
 
 /// E-mail domains: reserved ones, or below one of a name kept for examples, so that no mail can reach anybody.
 const DOMAINS: &[&str] = &[
-    "example.com",
-    "example.org",
-    "example.net",
+    "mail.example.com",
+    "post.example.org",
+    "box.example.net",
     "mail.example.cn",
     "qq.example.cn",
 ];

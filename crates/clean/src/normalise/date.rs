@@ -230,8 +230,8 @@ fn build(year: u32, month: u32, day: u32) -> Result<NaiveDate, IssueKind> {
 fn month(word: &str) -> Option<u32> {
     #[rustfmt::skip]
     const MONTHS: [&str; 12] = [
-    "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-    "november", "december",
+        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
+        "november", "december",
     ];
     let at = MONTHS.iter().position(|name| abbreviates(word, name))?;
     u32::try_from(at + 1).ok()
