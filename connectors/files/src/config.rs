@@ -104,6 +104,16 @@ pub enum Format {
 }
 
 impl Format {
+    /// As in `format`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Jsonl => "jsonl",
+            Self::Parquet => "parquet",
+            Self::Xlsx => "xlsx",
+        }
+    }
+
     /// The format that a file's extension stands for.
     ///
     /// # Errors

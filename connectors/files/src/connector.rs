@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::runtime::Handle;
-use tributary_connector::{Capabilities, Connector, Context, Cursor, Deletes, Error, Factory, Kind, ReadRequest, Reader, Stream};
+use tributary_connector::{
+    Capabilities, Configuration, Connector, Context, Cursor, Deletes, Error, Factory, Kind, ReadRequest, Reader, Sniffed, Stream,
+};
 
-use crate::config::{Config, OnChange};
+use crate::config::{Config, Format, OnChange};
 use crate::load::Settings;
-use crate::place::{Listing, Patterns};
+use crate::place::{Listing, Patterns, Place};
 use crate::reader::FilesReader;
-use crate::{discover, local, remote};
+use crate::{discover, local, remote, sniff};
 
 /// A source of files.
 #[derive(Debug, Clone)]
@@ -100,6 +102,15 @@ impl Connector for Files {
         }])
     }
 
+    async fn sniff(&self) -> Result<Option<Sniffed>, Error> {
+        let first = self.list_some().await?.entries.into_iter().next();
+        let settings = Arc::clone(&self.settings);
+        match first.map(|entry| entry.place) {
+            Some(Place::Local(path)) => blocking(move || sniff::described(&path, &settings).map(Some)).await,
+            _ => Ok(None),
+        }
+    }
+
     async fn read(&self, request: ReadRequest) -> Result<Box<dyn Reader>, Error> {
         let listing = self.list().await?;
         Ok(Box::new(FilesReader::start(Arc::clone(&self.settings), listing, &request.state)?))
@@ -122,6 +133,14 @@ impl Factory for FilesFactory {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities { resumes: true, incremental: true, deletes: true, remote: false }
+    }
+
+    fn configure(&self, path: &str) -> Option<Result<Configuration, Error>> {
+        match Format::of(path) {
+            Ok(_) => Some(Ok([("path".to_owned(), path.into()), ("stream".to_owned(), "rows".into())].into_iter().collect())),
+            Err(e) if path.to_lowercase().ends_with(".xls") => Some(Err(e)),
+            Err(_) => None,
+        }
     }
 
     fn build(&self, config: Config, context: &Context) -> Result<Box<dyn Connector>, Error> {

@@ -8,10 +8,10 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use tributary_connector::{Error, Kind};
+use tributary_connector::{Error, Kind, Sniffed};
 
-use crate::config::Format;
-use crate::csv::Layout;
+use crate::config::{Format, TotalRow};
+use crate::csv::{Layout, Options};
 use crate::input::Input;
 use crate::layout;
 use crate::load::Settings;
@@ -55,29 +55,50 @@ impl Sniff {
 /// # Errors
 /// If it cannot be read, or neither its extension says its format nor it is text.
 pub fn sniff(path: &Path) -> Result<Sniff, Error> {
+    look(path, &Settings::default())
+}
+
+/// The file at `path` as a source with `settings` takes it, in the framework's terms.
+///
+/// # Errors
+/// As [`sniff`].
+pub fn described(path: &Path, settings: &Settings) -> Result<Sniffed, Error> {
+    let sniff = look(path, settings)?;
+    let encoding = sniff.encoding.as_deref().filter(|encoding| *encoding != "utf-8");
+    Ok(Sniffed {
+        path: path.to_string_lossy().into_owned(),
+        format: sniff.format.name().to_owned(),
+        config: encoding.map(|encoding| ("encoding".to_owned(), encoding.into())).into_iter().collect(),
+        encoding: sniff.encoding,
+        delimiter: sniff.delimiter,
+        title_rows: sniff.title_rows,
+        total_row: sniff.total_row,
+    })
+}
+
+fn look(path: &Path, settings: &Settings) -> Result<Sniff, Error> {
     let name = path.to_string_lossy();
     let failed = |e: std::io::Error| Error::new(Kind::NotFound, format!("`{name}` could not be read")).source(e);
     let mut file = File::open(path).map_err(failed)?;
     let empty = file.metadata().map_err(failed)?.len() == 0;
-    match Format::of(&name)? {
+    match settings.format.map_or_else(|| Format::of(&name), Ok)? {
         format @ (Format::Csv | Format::Jsonl) => {
             let again = file.try_clone().map_err(failed)?;
-            let text = Text::start(Input::new(Box::new(again)), None).map_err(failed)?;
+            let text = Text::start(Input::new(Box::new(again)), settings.encoding).map_err(failed)?;
             match format {
                 Format::Jsonl => Ok(jsonl(&text)),
-                _ => csv(&text, &name, || tail(&mut file).map_err(failed)),
+                _ => csv(&text, &name, &settings.csv, || tail(&mut file).map_err(failed)),
             }
         }
         format if empty => Ok(Sniff::new(format)),
         Format::Parquet => parquet(file).map_err(|e| Error::new(Kind::Data, format!("`{name}` is damaged")).source(e)),
-        Format::Xlsx => xlsx(file, &name),
+        Format::Xlsx => xlsx(file, &name, &settings.xlsx),
     }
 }
 
-fn csv(text: &Text, name: &str, tail: impl FnOnce() -> Result<Vec<u8>, Error>) -> Result<Sniff, Error> {
-    let options = Settings::default().csv;
+fn csv(text: &Text, name: &str, options: &Options, tail: impl FnOnce() -> Result<Vec<u8>, Error>) -> Result<Sniff, Error> {
     let mut sniff = Sniff { encoding: Some(text.source_encoding.name().to_lowercase()), ..Sniff::new(Format::Csv) };
-    let Some(layout) = Layout::find(text, &options, name)? else { return Ok(sniff) };
+    let Some(layout) = Layout::find(text, options, name)? else { return Ok(sniff) };
     let sample = text.sample();
     let above = usize::try_from(layout.titles).unwrap_or(usize::MAX);
     let below = above.saturating_add(usize::try_from(layout.header_lines).unwrap_or(usize::MAX));
@@ -95,7 +116,7 @@ fn csv(text: &Text, name: &str, tail: impl FnOnce() -> Result<Vec<u8>, Error>) -
         layout::rows(line, layout.delimiter, options.quote, 1).pop().map(|row| row.cells)
     };
     match last {
-        Some(cells) if layout::is_total(&cells, layout.header.len()) => sniff.total_row = Some(cells),
+        Some(cells) if sums_up(&cells, layout.header.len(), options.total_row) => sniff.total_row = Some(cells),
         Some(cells) if text.is_whole() => rows.push(cells),
         _ => {}
     }
@@ -105,6 +126,14 @@ fn csv(text: &Text, name: &str, tail: impl FnOnce() -> Result<Vec<u8>, Error>) -
     sniff.header = layout.header;
     sniff.rows = rows.into_iter().take(ROWS).map(|cells| cells.into_iter().map(filled).collect()).collect();
     Ok(sniff)
+}
+
+fn sums_up(cells: &[String], width: usize, rule: TotalRow) -> bool {
+    match rule {
+        TotalRow::Detect => layout::is_total(cells, width),
+        TotalRow::Last => true,
+        TotalRow::None => false,
+    }
 }
 
 /// The end of a file; from an even place, so that UTF-16 stays in step.
@@ -154,9 +183,8 @@ fn texts(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
     Ok((0..batch.num_rows()).map(|row| (0..columns.len()).map(|column| cell(column, row)).collect()).collect())
 }
 
-fn xlsx(file: File, name: &str) -> Result<Sniff, Error> {
-    let options: xlsx::Options = Settings::default().xlsx;
-    let read = Workbook::open(file, name)?.table(&options, |table| {
+fn xlsx(file: File, name: &str, options: &xlsx::Options) -> Result<Sniff, Error> {
+    let read = Workbook::open(file, name)?.table(options, |table| {
         let mut sniff = Sniff { header: table.header.values().cloned().collect(), ..Sniff::new(Format::Xlsx) };
         sniff.title_rows.clone_from(&table.title_rows);
         let columns: Vec<u32> = table.header.keys().copied().collect();

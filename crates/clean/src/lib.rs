@@ -16,5 +16,6 @@ mod tables;
 
 pub use check::{Checker, ExpressionError};
 pub use mapping::{Expr, IdentifierMapping, Mapping, ident, literal};
+pub use plan::traced_sql;
 pub use split::MapCounts;
 pub use tables::{event_identifier, field_issue, party_identifier, spec_of};

@@ -55,6 +55,17 @@ pub fn element_count_sql(mapping: &Mapping) -> Option<String> {
 /// The columns that [`mapped_sql`] answers, in order: `record_key, keep, rank, source_key, version, commit`, one column per
 /// field of the entity, one issue column per mapped field, six columns per identifier.
 pub fn mapped_sql(mapping: &Mapping, secret: &str) -> String {
+    query(mapping, secret, false)
+}
+
+/// The same query with what went into it, in the raw rows' order: after the columns of [`mapped_sql`] come `_row` and
+/// `element_no` (0 where no list is taken apart), and as text the value that each field (`raw_<field>`) and each identifier
+/// (`raw_i<number>`) was made from.
+pub fn traced_sql(mapping: &Mapping, secret: &str) -> String {
+    query(mapping, secret, true)
+}
+
+fn query(mapping: &Mapping, secret: &str, traced: bool) -> String {
     let mut with = current(mapping);
     let from = match &mapping.each {
         None => "current",
@@ -95,6 +106,18 @@ pub fn mapped_sql(mapping: &Mapping, secret: &str) -> String {
             }
         }
     }
+    let mut answers = outputs(mapping);
+    let mut order = "";
+    if traced {
+        let fields = mapping.fields.iter().map(|(name, expr)| (name.clone(), expr));
+        let identifiers = mapping.identifiers.iter().enumerate().map(|(at, identifier)| (format!("i{at}"), &identifier.value));
+        answers.extend(["_row".into(), "element_no".into()]);
+        for (name, expr) in fields.chain(identifiers) {
+            columns.push(format!("CAST({} AS VARCHAR) AS raw_{name}", expr.sql()));
+            answers.push(format!("raw_{name}"));
+        }
+        order = " ORDER BY _row, element_no";
+    }
     let rank = if mapping.key.is_empty() {
         "1"
     } else {
@@ -102,9 +125,9 @@ pub fn mapped_sql(mapping: &Mapping, secret: &str) -> String {
          element_no DESC)"
     };
     format!(
-        "WITH {with}, mapped AS (SELECT {} FROM {from}) SELECT {} FROM (SELECT *, {rank} AS rank FROM mapped)",
+        "WITH {with}, mapped AS (SELECT {} FROM {from}) SELECT {} FROM (SELECT *, {rank} AS rank FROM mapped){order}",
         columns.join(", "),
-        outputs(mapping).join(", ")
+        answers.join(", ")
     )
 }
 

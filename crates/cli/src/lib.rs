@@ -115,6 +115,8 @@ pub(crate) enum Exit {
     Done,
     Failed,
     Input,
+    /// A quota is used up: come back later.
+    Waiting,
 }
 
 impl From<Exit> for ExitCode {
@@ -123,6 +125,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => Self::SUCCESS,
             Exit::Failed => Self::from(1),
             Exit::Input => Self::from(2),
+            Exit::Waiting => Self::from(3),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `query`: SQL over a lake's newest manifest.
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::DataType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use tributary_engine::datafusion::sql::parser::DFParser;
@@ -98,29 +98,48 @@ fn to_grid(batches: &[RecordBatch]) -> Result<String, arrow::error::ArrowError> 
 }
 
 fn to_json(batches: &[RecordBatch]) -> Result<String, arrow::error::ArrowError> {
-    let Some(first) = batches.first() else { return Ok("[]\n".into()) };
-    let schema = first.schema();
     let mut rows = Vec::new();
-    cells(batches, |cells| {
-        let object: serde_json::Map<String, serde_json::Value> = schema
-            .fields()
-            .iter()
-            .zip(cells)
-            .map(|(field, cell)| {
-                // Decimals stay text: a JSON number is read as a float nearly everywhere.
-                let value = match (cell, field.data_type()) {
-                    (None, _) => serde_json::Value::Null,
-                    (Some(text), kind) if kind.is_integer() => text.parse::<i64>().map_or(text.into(), Into::into),
-                    (Some(text), DataType::Boolean) => (text == "true").into(),
-                    (Some(text), DataType::Float64) => text.parse::<f64>().map_or(text.into(), Into::into),
-                    (Some(text), _) => text.into(),
-                };
-                (field.name().clone(), value)
-            })
-            .collect();
-        rows.push(serde_json::Value::Object(object));
-    })?;
-    Ok(format!("{}\n", serde_json::to_string_pretty(&rows).unwrap_or_default()))
+    for batch in batches {
+        let schema = batch.schema();
+        for at in 0..batch.num_rows() {
+            // By hand, so that columns keep the order of the query.
+            let mut cells = Vec::new();
+            for (field, column) in schema.fields().iter().zip(batch.columns()) {
+                let name = serde_json::Value::from(field.name().as_str());
+                cells.push(format!("{name}: {}", to_value(column, at)?));
+            }
+            rows.push(format!("  {{{}}}", cells.join(", ")));
+        }
+    }
+    Ok(if rows.is_empty() { "[]\n".into() } else { format!("[\n{}\n]\n", rows.join(",\n")) })
+}
+
+/// A cell as JSON. Decimals stay text: a JSON number is read as a float nearly everywhere.
+fn to_value(column: &ArrayRef, row: usize) -> Result<serde_json::Value, arrow::error::ArrowError> {
+    if column.is_null(row) {
+        return Ok(serde_json::Value::Null);
+    }
+    Ok(match column.data_type() {
+        DataType::Struct(fields) => {
+            let columns = column.as_struct().columns();
+            let members = fields.iter().zip(columns).map(|(field, column)| Ok((field.name().clone(), to_value(column, row)?)));
+            serde_json::Value::Object(members.collect::<Result<_, arrow::error::ArrowError>>()?)
+        }
+        DataType::List(_) => {
+            let items = column.as_list::<i32>().value(row);
+            (0..items.len()).map(|item| to_value(&items, item)).collect::<Result<Vec<_>, _>>()?.into()
+        }
+        kind => {
+            let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%Z"));
+            let text = ArrayFormatter::try_new(column, &options)?.value(row).to_string();
+            match kind {
+                kind if kind.is_integer() => text.parse::<i64>().map_or(text.into(), Into::into),
+                DataType::Boolean => (text == "true").into(),
+                DataType::Float64 => text.parse::<f64>().map_or(text.into(), Into::into),
+                _ => text.into(),
+            }
+        }
+    })
 }
 
 fn to_csv(batches: &[RecordBatch]) -> Result<String, arrow::error::ArrowError> {

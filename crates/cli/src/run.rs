@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tributary_connector::Registry;
+use tributary_connector::{Kind, Registry, Retry};
 use tributary_pipeline::{Error, Project, RunDate, RunOptions};
 
 use crate::progress::Progress;
@@ -30,7 +30,17 @@ pub async fn run(
         Err(Error::Input(diagnostics)) => return check::show(&diagnostics, colour),
         Err(e) => {
             let hint = e.hint();
-            return tell(&e, hint);
+            tell(&e, hint);
+            return match &e {
+                Error::Connector(e) if e.kind == Kind::Quota => {
+                    if let Retry::After(wait) = e.retry {
+                        let back = chrono::Utc::now() + wait;
+                        eprintln!("waiting: come back at {}", back.format("%Y-%m-%d %H:%M:%S UTC"));
+                    }
+                    Exit::Waiting
+                }
+                _ => Exit::Failed,
+            };
         }
     };
     if json {

@@ -12,11 +12,13 @@ mod page;
 mod position;
 mod registry;
 mod secret;
+mod sniffed;
 mod stream;
 
 pub use error::{Error, Fault, Kind, Retry};
 pub use page::{CsvDialect, CsvPage, Data, Event, JsonPage, JsonShape, Page, Rejected, Withdrawal};
 pub use position::{Position, State};
-pub use registry::{AnyFactory, Connector, Context, Factory, ReadRequest, Reader, Registry};
+pub use registry::{AnyFactory, Configuration, Connector, Context, Factory, ReadRequest, Reader, Registry};
 pub use secret::{Secret, SecretRef};
+pub use sniffed::Sniffed;
 pub use stream::{Capabilities, Cursor, Deletes, PERSONAL, Personal, Stream, TIMEZONE};

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::{Capabilities, Error, Event, Kind, State, Stream};
+use crate::{Capabilities, Error, Event, Kind, Sniffed, State, Stream};
 
 /// A source with its configuration.
 #[async_trait]
@@ -23,6 +23,12 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// [`Kind::NotFound`] if there is nothing to look at yet.
     async fn discover(&self) -> Result<Vec<Stream>, Error>;
+
+    /// What the file that a read would begin with looks like; `None` where there are no files, or none at hand.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    async fn sniff(&self) -> Result<Option<Sniffed>, Error>;
 
     /// Reads a stream from where `request.state` stands.
     ///
@@ -57,6 +63,9 @@ pub struct Context {
     pub timezone: chrono_tz::Tz,
 }
 
+/// A source's own keys in the pipeline file.
+pub type Configuration = serde_json::Map<String, serde_json::Value>;
+
 /// A kind of connector: its name, its configuration and how one is made. Implemented once per connector crate.
 pub trait Factory: Send + Sync + 'static {
     /// Documents each field with its default; denies unknown fields.
@@ -70,6 +79,13 @@ pub trait Factory: Send + Sync + 'static {
 
     fn capabilities(&self) -> Capabilities;
 
+    /// The configuration of a source that reads the file, or the pattern of files, at `path`; `None` if this connector reads
+    /// no such files. One that reads files takes `primary_key` as well. Goes by the path alone.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] if it reads such files, but not in this form.
+    fn configure(&self, path: &str) -> Option<Result<Configuration, Error>>;
+
     /// # Errors
     /// [`Kind::Config`] if values do not fit together. Reaches for nothing outside.
     fn build(&self, config: Self::Config, context: &Context) -> Result<Box<dyn Connector>, Error>;
@@ -80,6 +96,9 @@ pub trait AnyFactory: Send + Sync {
     fn name(&self) -> &'static str;
     fn summary(&self) -> &'static str;
     fn capabilities(&self) -> Capabilities;
+    /// # Errors
+    /// As [`Factory::configure`].
+    fn configure(&self, path: &str) -> Option<Result<Configuration, Error>>;
     /// JSON schema of the configuration.
     fn schema(&self) -> serde_json::Value;
     /// # Errors
@@ -98,6 +117,10 @@ impl<F: Factory> AnyFactory for F {
 
     fn capabilities(&self) -> Capabilities {
         Factory::capabilities(self)
+    }
+
+    fn configure(&self, path: &str) -> Option<Result<Configuration, Error>> {
+        Factory::configure(self, path)
     }
 
     fn schema(&self) -> serde_json::Value {

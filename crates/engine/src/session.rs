@@ -8,6 +8,7 @@ use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
 use datafusion::common::TableReference;
 use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -125,12 +126,14 @@ impl Session {
         self.context.register_udf(function);
     }
 
-    /// Plans a query. `doing` completes "the engine could not …" in an error.
+    /// Plans a query; what is none (`COPY … TO`, `CREATE …`, `SET …`) is refused. `doing` completes "the engine could not …"
+    /// in an error.
     ///
     /// # Errors
     /// If it cannot be planned.
     pub async fn sql(&self, doing: &str, sql: &str) -> Result<DataFrame> {
-        self.context.sql(sql).await.map_err(Error::query(doing))
+        let questions = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
+        self.context.sql_with_options(sql, questions).await.map_err(Error::query(doing))
     }
 
     /// All rows of a query; for results known to be small.

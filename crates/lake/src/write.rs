@@ -8,7 +8,7 @@ use object_store::ObjectStoreExt;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parquet::arrow::AsyncArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
@@ -66,10 +66,19 @@ impl TableWriter {
             // Nested columns have leaves of their own names: nothing but the plain columns below gets statistics.
             .set_statistics_enabled(EnabledStatistics::None);
         for field in spec.schema.fields() {
+            let column = ColumnPath::new(vec![field.name().clone()]);
             if !is_personal(field) && !field.data_type().is_nested() {
-                let column = ColumnPath::new(vec![field.name().clone()]);
-                properties = properties.set_column_statistics_enabled(column, EnabledStatistics::Chunk);
+                properties = properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::Chunk);
             }
+            // Numbers that count up, and keys, each of which is seen once: a dictionary would only cost.
+            let encoding = match field.name().as_str() {
+                "_row" | "_line" | "_epoch" | "_commit" | "_read_at" => Encoding::DELTA_BINARY_PACKED,
+                "_source_key" | "record_key" => Encoding::DELTA_BYTE_ARRAY,
+                _ => continue,
+            };
+            properties = properties
+                .set_column_dictionary_enabled(column.clone(), false)
+                .set_column_encoding(column, encoding);
         }
         Self {
             location: lake.location.clone(),

@@ -12,6 +12,7 @@ pub mod observe;
 mod project;
 mod raw;
 mod run;
+pub mod sample;
 mod sync;
 mod validate;
 
@@ -19,5 +20,6 @@ pub use config::{Parsed, Pipeline, json_schema, load, parse, parse_bytes};
 pub use diagnostic::{Diagnostic, Span, Spanned};
 pub use project::{Project, ReadySource, RunDate};
 pub use run::{Error, Plan, RunOptions, Step, Summary, plan, run};
+pub use sample::Sample;
 pub use sync::{Counts as SyncCounts, Report as SyncReport};
 pub use validate::{Columns, ExprError, Expressions, Model, validate};

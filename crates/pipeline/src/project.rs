@@ -14,7 +14,7 @@ use tributary_mart::{AsOf, Parameters};
 use tributary_merge::certain::Rule;
 use tributary_merge::{FieldRule, IdentifierRule, Rules};
 
-use crate::config::{self, FieldExpr, Map, Merge, Pipeline, Source, Strength};
+use crate::config::{self, FieldExpr, Map, Merge, Parsed, Pipeline, Source, Strength};
 use crate::diagnostic::{self, Diagnostic};
 use crate::{Columns, ExprError, Expressions, Model, raw, validate};
 
@@ -55,7 +55,14 @@ impl Project {
     /// # Errors
     /// Everything that is wrong with it, in the order of the file.
     pub async fn open(path: &Path, registry: &Registry) -> Result<Self, Vec<Diagnostic>> {
-        let parsed = config::load(path);
+        Self::ready(config::load(path), registry).await
+    }
+
+    /// The same for a pipeline that is not, or not yet, in a file.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn ready(parsed: Parsed, registry: &Registry) -> Result<Self, Vec<Diagnostic>> {
         let mut diagnostics = parsed.diagnostics;
         let Some(pipeline) = parsed.pipeline else { return Err(diagnostics) };
         let lake = match Location::parse(&pipeline.lake.value) {

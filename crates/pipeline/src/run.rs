@@ -28,6 +28,8 @@ pub enum Error {
     Engine(#[from] tributary_engine::Error),
     #[error(transparent)]
     Arrow(#[from] arrow::error::ArrowError),
+    #[error("a temporary folder could not be made")]
+    Folder(#[source] std::io::Error),
     #[error("a part of the program broke off: {0}")]
     Panic(String),
 }

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tributary_connector::{
-    Capabilities, Connector, Context, Error, Factory, Kind, ReadRequest, Reader, Registry, SecretRef, Stream,
+    Capabilities, Configuration, Connector, Context, Error, Factory, Kind, ReadRequest, Reader, Registry, SecretRef, Sniffed, Stream,
 };
 use tributary_pipeline::{Columns, Diagnostic, ExprError, Expressions, Model, Pipeline, diagnostic, parse, validate};
 
@@ -84,6 +84,10 @@ impl Connector for Nothing {
         Ok(Vec::new())
     }
 
+    async fn sniff(&self) -> Result<Option<Sniffed>, Error> {
+        Ok(None)
+    }
+
     async fn read(&self, _: ReadRequest) -> Result<Box<dyn Reader>, Error> {
         Err(Error::new(Kind::NotFound, "nothing here"))
     }
@@ -102,6 +106,10 @@ impl Factory for Files {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
+    }
+
+    fn configure(&self, _: &str) -> Option<Result<Configuration, Error>> {
+        None
     }
 
     fn build(&self, config: FilesConfig, _: &Context) -> Result<Box<dyn Connector>, Error> {
@@ -125,6 +133,10 @@ impl Factory for Zoho {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
+    }
+
+    fn configure(&self, _: &str) -> Option<Result<Configuration, Error>> {
+        None
     }
 
     fn build(&self, _: ZohoConfig, _: &Context) -> Result<Box<dyn Connector>, Error> {
