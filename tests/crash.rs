@@ -78,7 +78,10 @@ impl Walk<'_> {
             _ => false,
         };
         for passed in passed.lines().filter(|passed| !own(passed)) {
-            assert!(stage_of(passed).is_none_or(|of| of == stage), "{passed} was passed on the way to {point} of {stage}");
+            assert!(
+                stage_of(passed).is_none_or(|of| of == stage),
+                "{passed} was passed on the way to {point} of {stage}"
+            );
         }
         *self.kills.entry((stage, point.to_owned())).or_default() += 1;
     }
@@ -103,10 +106,8 @@ fn killed_at_every_point_of_every_stage_a_lake_is_as_if_undisturbed() {
     let began = Instant::now();
     let undisturbed = folder.quickstart("undisturbed");
     let log = folder.path("points");
-    let run = folder.tributary_with(
-        &["run", &undisturbed, "--json"],
-        &[("TRIBUTARY_FAULT_LOG", log.to_str().unwrap())],
-    );
+    let run =
+        folder.tributary_with(&["run", &undisturbed, "--json"], &[("TRIBUTARY_FAULT_LOG", log.to_str().unwrap())]);
     let expected = run.code(0).json();
     let points = points(&fs::read_to_string(log).unwrap());
     let passed = |stage: &str, point: &str| points[stage].get(point).copied().unwrap_or_default();

@@ -1,6 +1,8 @@
 //! What is wrong with a pipeline or a call is said at once, in its place and with the mend, before anything is read or
 //! written.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 mod scenes;
 
 use std::collections::BTreeMap;
@@ -109,7 +111,8 @@ error: `members.rows` has no column `姓名（必填）`
     assert!(said.iter().all(|said| said.out.is_empty()), "errors are no data: {said:?}");
 
     let json = tributary(folder.path(), &["check", "bad.toml", "--json"]).ends(2);
-    let places: Vec<_> = json.json().as_array().unwrap().iter().map(|error| error["excerpt"]["line"].as_u64()).collect();
+    let places: Vec<_> =
+        json.json().as_array().unwrap().iter().map(|error| error["excerpt"]["line"].as_u64()).collect();
     assert_eq!(places, [Some(3), Some(10), Some(16), Some(22)]);
     assert!(!format!("{}{}", json.out, json.err).contains(SECRET), "the secret is in the JSON");
     assert!(!expected.contains(SECRET));

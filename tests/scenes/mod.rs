@@ -1,7 +1,8 @@
 //! What the tests of samples, errors and files share: running the built program, asking a lake, holding a run's ledger
 //! against itself. It uses nothing of ours but the program.
 
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -99,14 +100,19 @@ pub fn stream<'a>(summary: &'a Value, source: &str) -> &'a Value {
 pub fn rows_of(lake: &Path) -> std::collections::BTreeMap<String, i64> {
     let said = tributary(&repository(), &["tables", lake.to_str().unwrap(), "--json"]).ends(0);
     let tables = said.json();
-    tables.as_array().expect("tables").iter().map(|table| (text(table, "table").to_owned(), count(table, "rows"))).collect()
+    tables
+        .as_array()
+        .expect("tables")
+        .iter()
+        .map(|table| (text(table, "table").to_owned(), count(table, "rows")))
+        .collect()
 }
 
-/// Adds up the ledger of a run's `--json` again, and holds it against the tables of its lake. `unfit` are mappings whose
-/// entity other mappings write as well; their tables are compared by sums.
+/// Adds up the ledger of a run's `--json` again, and holds it against the rows of its lake's tables.
 #[track_caller]
 pub fn balances(lake: &Path, summary: &Value) {
     for stream in summary["streams"].as_array().expect("streams") {
+        // A stream of which nothing was ever committed has no totals.
         for sums in [&stream["counts"], &stream["totals"]].into_iter().filter(|sums| sums.get("read").is_some()) {
             let [read, written, duplicate, rejected] =
                 ["read", "written", "duplicate", "rejected"].map(|name| count(sums, name));
@@ -137,7 +143,9 @@ pub fn balances(lake: &Path, summary: &Value) {
         let raw = count(totals, "written") + count(totals, "rejected") + count(totals, "withdrawn");
         assert_eq!(rows.get(table), Some(&raw), "rows of {table}: {totals}");
         let start = format!("{}.{} → ", text(stream, "source"), text(stream, "stream"));
-        for (mapping, counts) in summary["clean"].as_object().expect("mappings").iter().filter(|(m, _)| m.starts_with(&start)) {
+        for (mapping, counts) in
+            summary["clean"].as_object().expect("mappings").iter().filter(|(m, _)| m.starts_with(&start))
+        {
             assert_eq!(count(counts, "rows"), count(totals, "written"), "{mapping} starts from all of {table}");
         }
     }

@@ -168,28 +168,32 @@ impl Folder {
                 });
             }
         });
-        Picture(found.into_inner().unwrap())
+        let found = found.into_inner().unwrap();
+        for table in
+            ["clean.party", "identity.member", "identity.event", "customer.customer", "customer.provenance", "mart.rfm"]
+        {
+            assert!(found.get(table).is_some_and(|rows: &Vec<Row>| !rows.is_empty()), "{table} has no rows");
+        }
+        Picture(found)
     }
 
-    /// Holds the last run of a pipeline against the rows that are in the lake. `summary` is the run's ledger.
+    /// Holds the ledger of a pipeline's last run, its `summary`, against itself and against the rows that are in the lake.
     pub fn assert_ledger(&self, lake: &str, summary: &Value) {
         let count = |counts: &Value, name: &str| {
             counts[name].as_u64().unwrap_or_else(|| panic!("the ledger has no `{name}`: {counts}"))
         };
+        // From where, and how many the ledger says there are.
+        let mut rows: Vec<(String, u64)> = Vec::new();
         for stream in list(&summary["streams"]) {
             let (totals, table) = (&stream["totals"], stream["table"].as_str().unwrap());
             let named = |name| count(totals, name);
             assert_eq!(named("read"), named("written") + named("duplicate") + named("rejected"), "{table}: {totals}");
-            let (layer, name) = table.split_once('.').unwrap();
             for (op, of_it) in [("upsert", "written"), ("reject", "rejected"), ("replace", "withdrawn")] {
-                let sql = format!("select count(*) from {layer}.\"{name}\" where _op = '{op}'");
-                assert_eq!(self.number(lake, &sql), named(of_it), "{table}: rows with `_op` {op}");
+                rows.push((format!("{table} where _op = '{op}'"), named(of_it)));
             }
         }
         let mut written: BTreeMap<&str, u64> = BTreeMap::new();
-        let mappings = summary["clean"].as_object().unwrap();
-        assert!(!mappings.is_empty());
-        for (mapping, counts) in mappings {
+        for (mapping, counts) in summary["clean"].as_object().unwrap() {
             let named = |name| count(counts, name);
             assert_eq!(named("rows"), named("current") + named("superseded") + named("deleted"), "{mapping}: {counts}");
             assert_eq!(named("input"), named("output") + named("filtered") + named("empty"), "{mapping}: {counts}");
@@ -197,18 +201,26 @@ impl Folder {
             let entity = mapping.split(" → ").nth(1).unwrap().split(' ').next().unwrap();
             *written.entry(entity).or_default() += named("written");
         }
-        for (entity, written) in written {
-            let sql = format!("select count(*) from clean.\"{entity}\"");
-            assert_eq!(self.number(lake, &sql), written, "rows of clean.{entity}");
+        rows.extend(written.into_iter().map(|(entity, written)| (format!("clean.\"{entity}\""), written)));
+        let (identity, customer) = (&summary["identity"], &summary["customer"]);
+        let members = count(identity, "parties") + count(identity, "stubs");
+        rows.push(("identity.member where not retired".into(), members));
+        for (stub, counts) in [("not stub", "customers"), ("stub", "stub_customers")] {
+            assert_eq!(count(identity, counts), count(customer, counts), "{counts}");
+            rows.push((format!("customer.customer where {stub}"), count(customer, counts)));
         }
-        let identity = &summary["identity"];
-        let members = self.number(lake, "select count(*) from identity.member where not retired");
-        assert_eq!(members, count(identity, "parties") + count(identity, "stubs"), "{identity}");
-        let customers = self.number(lake, "select count(*) from customer.customer where not stub");
-        assert_eq!(customers, count(identity, "customers"), "{identity}");
-        assert_eq!(customers, count(&summary["customer"], "customers"), "{}", summary["customer"]);
-        for (table, rows) in summary["mart"]["rows"].as_object().unwrap() {
-            assert_eq!(self.number(lake, &format!("select count(*) from {table}")), rows.as_u64().unwrap(), "{table}");
+        let marts = summary["mart"]["rows"].as_object().unwrap();
+        rows.extend(marts.iter().map(|(table, rows)| (table.clone(), rows.as_u64().unwrap())));
+        assert!(rows.len() >= 10, "{rows:?}");
+
+        let counts =
+            rows.iter().enumerate().map(|(at, (from, _))| format!("select {at} as at, count(*) as rows from {from}"));
+        let sql = counts.collect::<Vec<_>>().join(" union all ");
+        let found = self.query(lake, &format!("select * from ({sql}) order by at"));
+        let found: Vec<u64> = found.iter().map(|row| row["rows"].as_u64().unwrap()).collect();
+        assert_eq!(found.len(), rows.len());
+        for ((from, expected), found) in rows.iter().zip(found) {
+            assert_eq!(found, *expected, "rows of {from}");
         }
     }
 }
@@ -259,7 +271,9 @@ impl Picture {
         let wrong: Vec<String> = self
             .0
             .iter()
-            .filter_map(|(table, rows)| difference(rows, other.rows(table), may_differ).map(|what| format!("{table}: {what}")))
+            .filter_map(|(table, rows)| {
+                difference(rows, other.rows(table), may_differ).map(|what| format!("{table}: {what}"))
+            })
             .collect();
         assert!(wrong.is_empty(), "the lakes differ\n{}", wrong.join("\n"));
     }
@@ -279,11 +293,13 @@ fn difference(ours: &[Row], theirs: &[Row], may_differ: &[&str]) -> Option<Strin
     }
     let columns: BTreeSet<&String> = ours.iter().chain(&theirs).flat_map(|row| row.keys()).collect();
     let values = |rows: &[Row], column: &String| {
-        let mut values: Vec<String> = rows.iter().map(|row| row.get(column).map_or("none".into(), Value::to_string)).collect();
+        let mut values: Vec<String> =
+            rows.iter().map(|row| row.get(column).map_or("none".into(), Value::to_string)).collect();
         values.sort_unstable();
         values
     };
-    let columns: Vec<_> = columns.into_iter().filter(|column| values(&ours, column) != values(&theirs, column)).collect();
+    let columns: Vec<_> =
+        columns.into_iter().filter(|column| values(&ours, column) != values(&theirs, column)).collect();
     let only = |here: &[Row], there: &[Row]| {
         let there: BTreeSet<String> = there.iter().map(text_of).collect();
         let rows: Vec<String> = here.iter().map(text_of).filter(|row| !there.contains(row)).take(3).collect();

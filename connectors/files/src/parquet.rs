@@ -22,7 +22,7 @@ fn open(file: File, name: &str) -> Result<ParquetRecordBatchReaderBuilder<File>,
 /// [`Kind::Data`] if the file is none.
 pub fn schema(file: File, name: &str) -> Result<Schema, Error> {
     let builder = open(file, name)?;
-    Ok(Schema::new(builder.schema().fields().iter().map(|field| plain(field)).collect::<Vec<_>>()))
+    Ok(Schema::new(builder.schema().fields().iter().map(plain).collect::<Vec<_>>()))
 }
 
 /// Reads all of `file` into `pages`.

@@ -54,7 +54,8 @@ pub struct Mapping {
     pub stream: String,
     pub raw: TableName,
     pub entity: &'static Entity,
-    /// Whether the stream has a primary key, so that records have versions.
+    /// Whether the stream has a primary key, so that records may have versions. Where it has none, to look for versions
+    /// finds none: this saves work and changes no result.
     pub keyed: bool,
     pub filter: Option<Expr>,
     /// What names the record; empty: the stream's own key.
@@ -79,7 +80,6 @@ impl Mapping {
                 &self.source,
                 &self.stream,
                 self.entity.name,
-                self.keyed,
                 &self.filter,
                 &self.key,
                 &self.each,

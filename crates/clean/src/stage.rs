@@ -118,7 +118,8 @@ pub async fn run(
         .as_ref()
         .and_then(|last| serde_json::from_value(last.notes.clone()).ok())
         .unwrap_or_default();
-    if reasons.is_empty() {
+    // Even without a mapping the stage runs once: those that follow read its tables.
+    if reasons.is_empty() && log.last.is_some() {
         let counts = done.into_iter().map(|(id, done)| (id, done.counts)).collect();
         return Ok(Outcome { counts, ..Outcome::default() });
     }

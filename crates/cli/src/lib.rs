@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod columns;
 mod grid;
 mod init;
 mod lakes;
@@ -13,6 +14,7 @@ mod progress;
 mod query;
 mod report;
 mod run;
+mod sheet;
 mod why;
 
 use std::path::PathBuf;
@@ -46,8 +48,9 @@ enum Command {
         pipeline: PathBuf,
         /// `source.stream`.
         stream: String,
-        #[arg(long, default_value_t = 10)]
-        rows: usize,
+        /// How many rows.
+        #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        rows: u16,
     },
     /// Check a pipeline file: everything that is wrong, at once. Writes nothing and reads no record.
     Check {
@@ -155,8 +158,8 @@ pub fn main(registry: Registry) -> ExitCode {
 
 async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
     match command {
-        Command::Init { files, output } => init::init(&files, &output),
-        Command::Preview { pipeline, stream, rows } => preview::preview(&pipeline, &stream, rows, registry, colour).await,
+        Command::Init { files, output } => init::init(&files, &output, registry, colour).await,
+        Command::Preview { pipeline, stream, rows } => preview::preview(&pipeline, &stream, usize::from(rows), registry, colour).await,
         Command::Check { pipeline, json } => check::check(&pipeline, registry, json, colour).await,
         Command::Plan { pipeline, json } => check::plan(&pipeline, registry, json, colour).await,
         Command::Run { pipeline, accept_replace, date, json } => {

@@ -1,5 +1,7 @@
 //! What decoding promises: each record found is a row or is rejected alone, and no value is lost or changed on the way.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -18,7 +18,6 @@ pub struct KeyOf {
 }
 
 impl KeyOf {
-    #[expect(clippy::new_without_default, reason = "it is only ever registered")]
     pub fn new() -> Self {
         Self { signature: Signature::variadic_any(Volatility::Immutable) }
     }

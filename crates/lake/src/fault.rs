@@ -68,7 +68,8 @@ mod debug {
         if let Ok(path) = std::env::var("TRIBUTARY_FAULT_LOG")
             && let Ok(mut file) = std::fs::OpenOptions::new().create(true).append(true).open(path)
         {
-            let _ = writeln!(file, "{name}");
+            // In one write, so that the lines of several threads stay whole.
+            let _ = file.write_all(format!("{name}\n").as_bytes());
         }
         match planted() {
             Some(Fault::Kill(place, nth)) if place == name => {

@@ -1,5 +1,7 @@
 //! What a lake promises, tried on a local folder.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

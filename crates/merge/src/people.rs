@@ -262,14 +262,17 @@ async fn people(
     Ok(people)
 }
 
+/// A type of identifier and its scope.
+type KindScope = (String, String);
+
 #[derive(Default)]
 struct Found {
     edges: Vec<Edge>,
     unique: Vec<cluster::Unique>,
     /// For each edge its records, its type and scope.
-    kinds: Vec<((u32, u32), (String, String))>,
-    vetoed: Vec<((u32, u32), (String, String), Veto)>,
-    refused: Vec<(u32, (String, String), Refusal)>,
+    kinds: Vec<((u32, u32), KindScope)>,
+    vetoed: Vec<((u32, u32), KindScope, Veto)>,
+    refused: Vec<(u32, KindScope, Refusal)>,
     refused_counts: BTreeMap<String, u64>,
     /// Stubs of refused values.
     shared: Vec<u32>,
@@ -323,7 +326,7 @@ impl Found {
         rules: &Rules,
         people: &[Person],
         block: &[(u32, Option<i64>, Option<i64>)],
-        kind: (String, String),
+        kind: KindScope,
         value: &str,
     ) {
         let Some((at, rule)) = rules.identifiers.iter().enumerate().find(|(_, rule)| rule.kind == kind.0) else { return };

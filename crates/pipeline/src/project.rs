@@ -75,7 +75,9 @@ impl Project {
         let mut known = Known::default();
         let mut sources = Vec::new();
         for source in &pipeline.sources {
-            if let Some(ready) = ready(source, registry, lake.as_ref(), &mut known).await {
+            let mapped = pipeline.maps.iter().filter(|map| map.from.source.value == source.name.value);
+            let mapped: BTreeSet<&str> = mapped.map(|map| map.from.stream.value.as_str()).collect();
+            if let Some(ready) = ready(source, &mapped, registry, lake.as_ref(), &mut known).await {
                 sources.push(ready);
             }
         }
@@ -213,7 +215,13 @@ impl Model for CustomerModel {
     }
 }
 
-async fn ready(source: &Source, registry: &Registry, lake: Option<&Lake>, known: &mut Known) -> Option<ReadySource> {
+async fn ready(
+    source: &Source,
+    mapped: &BTreeSet<&str>,
+    registry: &Registry,
+    lake: Option<&Lake>,
+    known: &mut Known,
+) -> Option<ReadySource> {
     let name = source.name.value.clone();
     let factory = registry.get(&source.connector.value).ok()?;
     let context = Context { source: name.clone(), timezone: source.timezone };
@@ -227,8 +235,23 @@ async fn ready(source: &Source, registry: &Registry, lake: Option<&Lake>, known:
         Ok(streams) => (streams, None),
         Err(e) => (Vec::new(), Some(e)),
     };
-    if undiscovered.is_none() {
-        known.streams.insert(name.clone(), streams.iter().map(|stream| stream.name.clone()).collect());
+    match (&undiscovered, lake) {
+        (None, _) => {
+            known.streams.insert(name.clone(), streams.iter().map(|stream| stream.name.clone()).collect());
+        }
+        // What was discovered last is in the lake.
+        (Some(_), Some(lake)) => {
+            for stream in mapped {
+                if let Ok(Some(table)) = lake.table(&raw::table_name(&name, stream)).await {
+                    let schema = Schema::new(raw::own_columns(table.schema()));
+                    let id = (name.clone(), (*stream).to_owned());
+                    known.schemas.insert(id.clone(), Arc::new(schema));
+                    // Not known from here; to look for older versions of records is right in either case.
+                    known.keyed.insert(id);
+                }
+            }
+        }
+        (Some(_), None) => {}
     }
     if let Some(wanted) = &source.streams {
         streams.retain(|stream| wanted.iter().any(|name| name.value == stream.name));

@@ -233,7 +233,12 @@ async fn stages(
     for source in &project.sources {
         if let Some(e) = &source.undiscovered {
             let hint = e.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
-            summary.errors.push(format!("source `{}` could not be looked at: {e}{hint}", source.name));
+            let what = format!("source `{}` could not be looked at: {e}{hint}", source.name);
+            let read_before = project.mappings.iter().any(|mapping| mapping.source == source.name)
+                && e.kind == tributary_connector::Kind::NotFound
+                && read_before(project, lake, &source.name).await?;
+            // A folder may be empty today: what was read stays.
+            if read_before { &mut summary.warnings } else { &mut summary.errors }.push(what);
         }
         for stream in &source.streams {
             let id = format!("{}.{}", source.name, stream.name);
@@ -306,6 +311,16 @@ async fn stages(
         }
     }
     Ok(())
+}
+
+/// Whether all mapped streams of a source have a table already.
+async fn read_before(project: &Project, lake: &Lake, source: &str) -> Result<bool, Error> {
+    for mapping in project.mappings.iter().filter(|mapping| mapping.source == source) {
+        if lake.latest_version(&mapping.raw).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 fn note(summary: &mut Summary, stage: &str, reasons: Vec<String>) {

@@ -164,7 +164,7 @@ struct Row {
 
 impl Row {
     fn new(schema: &SchemaRef) -> Self {
-        let tree = schema.fields().iter().map(|field| Tree::new(field)).collect();
+        let tree = schema.fields().iter().map(Tree::new).collect();
         Self { tree, schema: Arc::clone(schema), extra: Extra::default() }
     }
 

@@ -112,11 +112,11 @@ impl<'a> Splitter<'a> {
             at += 8;
         }
         if block.rows.len() < rows {
-            for at in at..text.len() {
-                if text[at] == self.dialect.delimiter || text[at] == b'\n' {
+            for (at, byte) in text.iter().enumerate().skip(at) {
+                if *byte == self.dialect.delimiter || *byte == b'\n' {
                     block.spans.push((row.field as u32, at as u32));
                     row.field = at + 1;
-                    if text[at] == b'\n' {
+                    if *byte == b'\n' {
                         row = self.close(block, row, at);
                     }
                 }

@@ -65,7 +65,7 @@ impl Zone {
     fn offset_at(&self, local: i64) -> Option<(i64, bool)> {
         let naive: NaiveDateTime = chrono::DateTime::from_timestamp(local, 0)?.naive_utc();
         let found = self.tz.offset_from_local_datetime(&naive);
-        let offset = i64::from(found.clone().earliest()?.fix().local_minus_utc());
+        let offset = i64::from(found.earliest()?.fix().local_minus_utc());
         Some((offset, found.single().is_some()))
     }
 }

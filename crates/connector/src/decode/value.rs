@@ -58,10 +58,10 @@ pub(super) fn boolean(text: &[u8]) -> Option<bool> {
     const YES: [&str; 6] = ["true", "1", "yes", "y", "t", "是"];
     const NO: [&str; 6] = ["false", "0", "no", "n", "f", "否"];
     let text = text.trim_ascii();
-    let is = |word: &&str| text.eq_ignore_ascii_case(word.as_bytes());
-    if YES.iter().any(|word| is(&word)) {
+    let is = |word: &str| text.eq_ignore_ascii_case(word.as_bytes());
+    if YES.iter().any(|word| is(word)) {
         Some(true)
-    } else if NO.iter().any(|word| is(&word)) {
+    } else if NO.iter().any(|word| is(word)) {
         Some(false)
     } else {
         None
