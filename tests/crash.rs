@@ -7,9 +7,12 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use support::{Folder, LAYERS, MAY_DIFFER, files};
 
 const PEOPLE: usize = 120;
@@ -52,7 +55,7 @@ struct Walk<'a> {
     pipeline: String,
     runs: u32,
     /// Stage and point → kills there.
-    kills: BTreeMap<(&'static str, String), u32>,
+    kills: BTreeMap<(&'static str, String), usize>,
 }
 
 impl Walk<'_> {
@@ -86,11 +89,69 @@ impl Walk<'_> {
         *self.kills.entry((stage, point.to_owned())).or_default() += 1;
     }
 
-    fn stage(&self, stage: &str) -> u32 {
+    /// Batches that `passed` says there are: every one but the last five is killed on either side of its commit, and many
+    /// before and after their state object is written.
+    fn raw(&mut self, passed: impl Fn(&str) -> usize) {
+        if passed("table.create.before") > 0 {
+            self.kill("raw", "table.create.before", 1);
+            self.kill("raw", "table.create.after", 1);
+        }
+        for left in (6..=passed("raw.commit.before")).rev() {
+            match left % 4 {
+                0 => self.kill("raw", "raw.state.before", 1),
+                1 => self.kill("raw", "raw.state.after", 1),
+                2 => self.kill("raw", "write.finish", 1),
+                _ => {}
+            }
+            self.kill("raw", "raw.commit.before", 1);
+            self.kill("raw", "raw.commit.after", 1);
+        }
+        // The others, some of which go well in a run that is killed at a later one.
+        self.kill("raw", "sync.batch.done", 1);
+        self.kill("raw", "raw.state.before", 2);
+        self.kill("raw", "raw.commit.before", 2);
+        self.kill("raw", "raw.state.after", 2);
+        self.kill("raw", "raw.commit.after", 1);
+    }
+
+    fn stage(&mut self, stage: &'static str, passed: impl Fn(&str) -> usize) {
+        // Before its record is there, a stage has done nothing but make tables and write files that are nobody's.
+        let created = passed("table.create.before");
+        if created > 0 {
+            assert!(created >= 3, "{stage} makes {created} tables");
+            self.kill(stage, "table.create.before", 1);
+            self.kill(stage, "table.create.after", 1);
+            self.kill(stage, "table.create.before", created - 1);
+        }
+        self.kill(stage, "write.finish", 1);
+        self.kill(stage, "write.finish", passed("write.finish"));
+        self.kill(stage, &format!("{stage}.record.before"), 1);
+        self.kill(stage, &format!("{stage}.record.after"), 1);
+        // With the record, the next run has but to commit the tables: each of them is killed on either side.
+        for _ in 0..passed(&format!("{stage}.commit.before")) {
+            self.kill(stage, &format!("{stage}.commit.before"), 1);
+            self.kill(stage, &format!("{stage}.commit.after"), 1);
+        }
+    }
+
+    fn manifest(&mut self, passed: impl Fn(&str) -> usize) {
+        self.kill("manifest", "manifest.before", 1);
+        if passed("table.create.before") > 0 {
+            self.kill("manifest", "table.create.before", 1);
+            self.kill("manifest", "table.create.after", 1);
+        }
+        self.kill("manifest", "write.finish", 1);
+        for point in ["raw.state.before", "raw.state.after", "ops.commit.before", "ops.commit.after", "manifest.after"]
+        {
+            self.kill("manifest", point, 1);
+        }
+    }
+
+    fn of_stage(&self, stage: &str) -> usize {
         self.kills.iter().filter(|((of, _), _)| *of == stage).map(|(_, kills)| kills).sum()
     }
 
-    fn at(&self, stage: &'static str, point: &str) -> u32 {
+    fn at(&self, stage: &'static str, point: &str) -> usize {
         self.kills.get(&(stage, point.to_owned())).copied().unwrap_or_default()
     }
 }
@@ -102,114 +163,85 @@ fn took(what: &str, began: Instant) {
 #[test]
 #[cfg_attr(not(debug_assertions), ignore = "faults are planted in debug builds only")]
 fn killed_at_every_point_of_every_stage_a_lake_is_as_if_undisturbed() {
-    let folder = Folder::with_retailer(PEOPLE);
-    let began = Instant::now();
+    let folder = in_loads();
     let undisturbed = folder.quickstart("undisturbed");
-    let log = folder.path("points");
-    let run =
-        folder.tributary_with(&["run", &undisturbed, "--json"], &[("TRIBUTARY_FAULT_LOG", log.to_str().unwrap())]);
-    let expected = run.code(0).json();
-    let points = points(&fs::read_to_string(log).unwrap());
-    let passed = |stage: &str, point: &str| points[stage].get(point).copied().unwrap_or_default();
-    took("an undisturbed run", began);
-    let batches = passed("raw", "raw.commit.before");
-    assert!(batches >= 24, "{points:#?}");
-
     let pipeline = folder.quickstart("killed");
-    let mut walk = Walk { folder: &folder, pipeline, runs: 0, kills: BTreeMap::new() };
+    let mut walk = Walk { folder: &folder, pipeline: pipeline.clone(), runs: 0, kills: BTreeMap::new() };
+    // How often each point of a commit is passed in all, and the batches.
+    let mut commits: BTreeMap<(&str, String), usize> = BTreeMap::new();
 
-    // Raw: every batch is killed on either side of its commit, and before and after its state object is written.
-    let began = Instant::now();
-    walk.kill("raw", "table.create.before", 1);
-    walk.kill("raw", "table.create.after", 1);
-    let mut left = batches;
-    while left > 5 {
-        match left % 4 {
-            0 => walk.kill("raw", "raw.state.before", 1),
-            1 => walk.kill("raw", "raw.state.after", 1),
-            2 => walk.kill("raw", "write.finish", 1),
-            _ => {}
-        }
-        walk.kill("raw", "raw.commit.before", 1);
-        walk.kill("raw", "raw.commit.after", 1);
-        left -= 1;
-    }
-    // Some batches go well in a run that is killed at a later one.
-    walk.kill("raw", "sync.batch.done", 1);
-    walk.kill("raw", "raw.state.before", 2);
-    walk.kill("raw", "raw.commit.before", 2);
-    walk.kill("raw", "raw.state.after", 2);
-    walk.kill("raw", "raw.commit.after", 1);
-    took("kills in raw", began);
-
-    for stage in ["clean", "identity", "customer", "mart"] {
+    // The first run makes the tables, the second changes them.
+    for loads in [&[1, 2][..], &[3]] {
+        loads.iter().for_each(|number| load(&folder, *number));
         let began = Instant::now();
-        let (created, written) = (passed(stage, "table.create.before"), passed(stage, "write.finish"));
-        assert!(created >= 3 && written >= 3, "{points:#?}");
-        // Before its record is there, a stage has done nothing but make tables and write files that are nobody's.
-        walk.kill(stage, "table.create.before", 1);
-        walk.kill(stage, "table.create.after", 1);
-        walk.kill(stage, "table.create.before", created - 1);
-        walk.kill(stage, "write.finish", 1);
-        walk.kill(stage, "write.finish", written);
-        walk.kill(stage, &format!("{stage}.record.before"), 1);
-        walk.kill(stage, &format!("{stage}.record.after"), 1);
-        // With the record, the next run has but to commit the tables: each of them is killed on either side.
-        for _ in 0..passed(stage, &format!("{stage}.commit.before")) {
-            walk.kill(stage, &format!("{stage}.commit.before"), 1);
-            walk.kill(stage, &format!("{stage}.commit.after"), 1);
+        let log = folder.path(format!("points-{}", loads[0]));
+        let environment = [("TRIBUTARY_FAULT_LOG", log.to_str().unwrap())];
+        let expected = folder.tributary_with(&["run", &undisturbed, "--json"], &environment).code(0).json();
+        took("an undisturbed run", began);
+        let points = points(&fs::read_to_string(log).unwrap());
+        let passed = |stage: &'static str| {
+            let of_stage = &points[stage];
+            move |point: &str| of_stage.get(point).copied().unwrap_or_default()
+        };
+        for (stage, of_stage) in &points {
+            for (point, count) in of_stage.iter().filter(|(point, _)| point.contains(".commit.")) {
+                *commits.entry((stage, point.clone())).or_default() += count;
+            }
         }
-        took(&format!("kills in {stage}"), began);
-    }
 
-    let began = Instant::now();
-    walk.kill("manifest", "manifest.before", 1);
-    walk.kill("manifest", "table.create.before", 1);
-    walk.kill("manifest", "table.create.after", 1);
-    walk.kill("manifest", "write.finish", 1);
-    for point in ["raw.state.before", "raw.state.after", "ops.commit.before", "ops.commit.after", "manifest.after"] {
-        walk.kill("manifest", point, 1);
+        let began = Instant::now();
+        walk.raw(passed("raw"));
+        took("kills in raw", began);
+        for stage in ["clean", "identity", "customer", "mart"] {
+            let began = Instant::now();
+            walk.stage(stage, passed(stage));
+            took(&format!("kills in {stage}"), began);
+        }
+        let began = Instant::now();
+        walk.manifest(passed("manifest"));
+        took("kills at the manifest", began);
+
+        let began = Instant::now();
+        let found = folder.tributary(&["run", &pipeline, "--json"]).code(0).json();
+        assert_eq!(folder.tributary(&["run", &pipeline]).code(0).out, "nothing new\n");
+        let totals = |summary: &Value| {
+            let streams = summary["streams"].as_array().unwrap().iter();
+            streams.map(|stream| (stream["table"].clone(), stream["totals"].clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(totals(&found), totals(&expected));
+        for stage in ["clean", "identity", "customer", "mart"] {
+            assert_eq!(found[stage], expected[stage], "the counts of {stage}");
+        }
+        folder.assert_ledger("killed", &found);
+        folder.picture("killed").assert_equals(&folder.picture("undisturbed"), MAY_DIFFER);
+        took("the comparison", began);
     }
-    took("kills at the manifest", began);
 
     for ((stage, point), kills) in &walk.kills {
         eprintln!("{stage:>9} {point:<24} {kills:>3}");
     }
-    let all: u32 = walk.kills.values().sum();
+    let all: usize = walk.kills.values().sum();
     eprintln!("{all} kills in {} runs", walk.runs);
     assert!(all >= 50, "{all}");
+    assert!(commits[&("raw", "raw.commit.before".to_owned())] >= 20, "too few batches: {commits:?}");
     for stage in LAYERS {
-        assert!(walk.stage(stage) >= 5, "{stage}: {:?}", walk.kills);
+        assert!(walk.of_stage(stage) >= 5, "{stage}: {:?}", walk.kills);
+    }
+    for ((stage, point), passed) in commits {
+        match stage {
+            "raw" => assert!(walk.at(stage, &point) >= 20, "{point}: {:?}", walk.kills),
+            // Either side of every commit of every table.
+            _ => assert_eq!(walk.at(stage, &point), passed, "{point}: {:?}", walk.kills),
+        }
     }
     for side in ["before", "after"] {
-        for state in ["raw.state", "raw.commit"] {
-            assert!(walk.at("raw", &format!("{state}.{side}")) >= 5, "{state}.{side}: {:?}", walk.kills);
-        }
+        assert!(walk.at("raw", &format!("raw.state.{side}")) >= 5, "{:?}", walk.kills);
         for stage in &LAYERS[1..] {
-            assert_eq!(walk.at(stage, &format!("{stage}.record.{side}")), 1);
-            let commit = format!("{stage}.commit.{side}");
-            assert_eq!(walk.at(stage, &commit) as usize, passed(stage, &commit));
+            assert_eq!(walk.at(stage, &format!("{stage}.record.{side}")), 2);
         }
-        for point in ["raw.state", "ops.commit", "manifest"] {
-            assert_eq!(walk.at("manifest", &format!("{point}.{side}")), 1, "{point}.{side}");
-        }
+        assert_eq!(walk.at("manifest", &format!("raw.state.{side}")), 2);
+        assert_eq!(walk.at("manifest", &format!("manifest.{side}")), 2);
     }
-
-    let began = Instant::now();
-    let pipeline = walk.pipeline;
-    let found = folder.tributary(&["run", &pipeline, "--json"]).code(0).json();
-    assert_eq!(folder.tributary(&["run", &pipeline]).code(0).out, "nothing new\n");
-    let totals = |summary: &serde_json::Value| {
-        let streams = summary["streams"].as_array().unwrap().iter();
-        streams.map(|stream| (stream["table"].clone(), stream["totals"].clone())).collect::<Vec<_>>()
-    };
-    assert_eq!(totals(&found), totals(&expected));
-    for stage in ["clean", "identity", "customer", "mart"] {
-        assert_eq!(found[stage], expected[stage], "the counts of {stage}");
-    }
-    folder.assert_ledger("killed", &found);
-    folder.picture("killed").assert_equals(&folder.picture("undisturbed"), MAY_DIFFER);
-    took("the comparison", began);
 }
 
 /// SplitMix64: the same numbers every time.
@@ -225,10 +257,17 @@ impl Dice {
     }
 }
 
+/// A folder with the retailer's files in `all/`, for [`load`].
+fn in_loads() -> Folder {
+    let folder = Folder::with_retailer(PEOPLE);
+    fs::rename(folder.path("retailer"), folder.path("all")).unwrap();
+    folder
+}
+
 /// Puts the files of one of three loads where the pipeline looks for them: first all but most tickets, then more tickets, then
 /// the rest and the members anew, one of them gone.
 fn load(folder: &Folder, number: usize) {
-    let put = |path: &std::path::Path| {
+    let put = |path: &Path| {
         let target = folder.path("retailer").join(path.strip_prefix(folder.path("all")).unwrap());
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         fs::copy(path, target).unwrap();
@@ -258,8 +297,7 @@ fn load(folder: &Folder, number: usize) {
 fn killed_at_any_moment_a_lake_is_as_if_undisturbed() {
     const LOADS: usize = 3;
     const KILLS_PER_LOAD: u32 = 5;
-    let folder = Folder::with_retailer(PEOPLE);
-    fs::rename(folder.path("retailer"), folder.path("all")).unwrap();
+    let folder = in_loads();
     let undisturbed = folder.quickstart("undisturbed");
     let killed = folder.quickstart("killed");
     let mut dice = Dice(7);
@@ -279,7 +317,7 @@ fn killed_at_any_moment_a_lake_is_as_if_undisturbed() {
             child.kill().unwrap();
             let status = child.wait().unwrap();
             runs += 1;
-            if std::os::unix::process::ExitStatusExt::signal(&status) == Some(9) {
+            if status.signal() == Some(9) {
                 of_load += 1;
                 eprintln!("load {number}: killed after {wait} of {} ms", whole.as_millis());
             } else {

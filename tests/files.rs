@@ -20,7 +20,11 @@ struct Place {
 impl Place {
     /// Writes `p.toml`: the head, and `rest`.
     fn new(rest: &str) -> Self {
-        let place = Self { folder: tempfile::tempdir().unwrap() };
+        Self::at(tempfile::tempdir().unwrap(), rest)
+    }
+
+    fn at(folder: tempfile::TempDir, rest: &str) -> Self {
+        let place = Self { folder };
         place.write("p.toml", format!("name = \"files\"\nlake = \"lake\"\n{rest}"));
         place
     }
@@ -83,7 +87,8 @@ fn rows(from: u32, to: u32) -> String {
 static AWKWARD: LazyLock<(Place, Value, Said)> = LazyLock::new(|| {
     let members = "timezone = \"Asia/Shanghai\"\nprimary_key = [\"会员号\"]\nmax_rejected = \"50%\"\n\
                    columns = { \"消费 [元]\" = \"decimal(19,4)\" }";
-    let place = Place::new(
+    let place = Place::at(
+        scenes::shared(),
         &([
             source("members", "members.csv", members),
             source("quotes", "quotes/*.csv", "max_rejected = 3"),

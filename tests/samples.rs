@@ -24,7 +24,10 @@ struct Sample {
 impl Sample {
     /// Runs `pipelines/<name>.toml` from the top of the repository, with a lake of our own.
     fn run(name: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::run_in(tempfile::tempdir().unwrap(), name)
+    }
+
+    fn run_in(folder: tempfile::TempDir, name: &str) -> Self {
         let source = fs::read_to_string(repository().join(format!("pipelines/{name}.toml"))).unwrap();
         let (theirs, ours) = (format!("\"lake/{name}\""), format!("{:?}", folder.path().join("lake")));
         assert_eq!(source.matches(&theirs).count(), 1, "{name}.toml names its lake once");
@@ -71,7 +74,7 @@ fn units(text: &str) -> Option<i64> {
 
 // The made-up retailer
 
-static QUICKSTART: LazyLock<Sample> = LazyLock::new(|| Sample::run("quickstart"));
+static QUICKSTART: LazyLock<Sample> = LazyLock::new(|| Sample::run_in(scenes::shared(), "quickstart"));
 
 /// A record of a person in the lake, and whose it truly is.
 struct Record {

@@ -57,6 +57,19 @@ pub fn tributary(folder: &Path, arguments: &[&str]) -> Said {
     }
 }
 
+/// A folder for what the tests of a file share. Nothing drops a static, so what earlier runs left is removed here.
+pub fn shared() -> tempfile::TempDir {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    for left in std::fs::read_dir(root).into_iter().flatten().flatten() {
+        let age = left.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
+        let is_ours = left.file_name().to_string_lossy().starts_with("scene-");
+        if is_ours && age.is_some_and(|age| age.as_secs() > 3_600) {
+            let _ = std::fs::remove_dir_all(left.path());
+        }
+    }
+    tempfile::Builder::new().prefix("scene-").tempdir_in(root).unwrap()
+}
+
 /// The top of the repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository is there")

@@ -162,7 +162,7 @@ impl Folder {
                         let Some(table) = next else { break };
                         let (layer, name) = table.split_once('.').unwrap();
                         let mut rows = self.query(lake, &format!("select * from {layer}.\"{name}\""));
-                        rows.sort_by_cached_key(|row| text_of(row));
+                        rows.sort_by_cached_key(text_of);
                         found.lock().unwrap().insert(table.clone(), rows);
                     }
                 });

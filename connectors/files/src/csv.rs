@@ -1,5 +1,6 @@
 //! Reads delimited text: finds its layout, and hands out pages of whole records.
 
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -96,14 +97,14 @@ pub fn read(text: &mut Text, layout: Layout, options: &Options, page_bytes: usiz
     let mut ended = false;
     // The rows above the table, and the header.
     let mut skipped = 0;
-    for _ in 0..layout.titles {
-        skipped = next_line(text, &mut buffer, skipped, page_bytes, &mut ended)?;
+    let mut header_start = 0;
+    for line in 0..layout.titles + layout.header_lines {
+        if line == layout.titles {
+            header_start = skipped;
+        }
+        skipped = next_line(text, &mut buffer, skipped, page_bytes, &mut ended).map_err(|e| pages.unreadable(e))?;
     }
-    let header_start = skipped;
-    for _ in 0..layout.header_lines {
-        skipped = next_line(text, &mut buffer, skipped, page_bytes, &mut ended)?;
-    }
-    let header = &buffer[header_start..skipped];
+    let header = if layout.header_lines > 0 { &buffer[header_start..skipped] } else { &[] };
     let header = header.strip_suffix(b"\n").unwrap_or(header);
     let header = header.strip_suffix(b"\r").unwrap_or(header).to_vec();
     let mut line = layout.titles + layout.header_lines + 1;
@@ -203,7 +204,7 @@ fn pass_over(
 }
 
 /// Where the line after `from` starts, reading on if need be.
-fn next_line(text: &mut Text, buffer: &mut Vec<u8>, from: usize, page_bytes: usize, ended: &mut bool) -> Result<usize, Halt> {
+fn next_line(text: &mut Text, buffer: &mut Vec<u8>, from: usize, page_bytes: usize, ended: &mut bool) -> io::Result<usize> {
     loop {
         if let Some(end) = memchr::memchr(b'\n', &buffer[from..]) {
             return Ok(from + end + 1);
@@ -211,6 +212,6 @@ fn next_line(text: &mut Text, buffer: &mut Vec<u8>, from: usize, page_bytes: usi
         if *ended {
             return Ok(buffer.len());
         }
-        *ended = text.fill(buffer, page_bytes).map_err(Halt::from)?;
+        *ended = text.fill(buffer, page_bytes)?;
     }
 }

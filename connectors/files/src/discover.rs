@@ -1,6 +1,7 @@
 //! Finds a stream's schema by looking into some of its files. The newest come last, so that new columns come last as well.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -13,7 +14,7 @@ use crate::input::{self, Input};
 use crate::load::Settings;
 use crate::pages::Halt;
 use crate::parquet;
-use crate::place::Entry;
+use crate::place::{Entry, Place};
 use crate::shape::Shape;
 use crate::text::Text;
 use crate::xlsx::Workbook;
@@ -83,11 +84,18 @@ fn table(entry: &Entry, format: Format, settings: &Settings, runtime: &Handle) -
         }
         _ if entry.stat.size == 0 => Vec::new(),
         Format::Parquet => {
-            let schema = parquet::schema(input::whole(entry, runtime)?.1, &entry.partition)?;
+            let schema = match &entry.place {
+                Place::Local(path) => parquet::schema(File::open(path).map_err(|e| input::unreadable(entry, e))?, &entry.partition)?,
+                Place::Remote(store, path) => runtime.block_on(parquet::remote_schema(store, path, entry.stat.size, &entry.partition))?,
+            };
             return Ok(schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect());
         }
         Format::Xlsx => {
-            let mut workbook = Workbook::open(input::whole(entry, runtime)?.1, &entry.partition)?;
+            let file = match &entry.place {
+                Place::Local(path) => File::open(path).map_err(|e| input::unreadable(entry, e))?,
+                Place::Remote(..) => input::whole(entry, runtime)?.1,
+            };
+            let mut workbook = Workbook::open(file, &entry.partition)?;
             workbook.table(&settings.xlsx, |table| Ok(table.header.into_values().collect())).map_err(|halt| match halt {
                 Halt::File(e) => e,
                 Halt::Closed => Error::new(Kind::Data, format!("`{}` could not be read", entry.partition)),
@@ -101,7 +109,7 @@ fn table(entry: &Entry, format: Format, settings: &Settings, runtime: &Handle) -
 fn records(entry: &Entry, settings: &Settings, runtime: &Handle) -> Result<Shape, Error> {
     let (_, input) = Input::open(entry, runtime)?;
     let failed = |e| input::unreadable(entry, e);
-    let mut text = Text::start(input, settings.encoding).map_err(failed)?;
+    let mut text = Text::start_utf8(input, settings.encoding).map_err(failed)?;
     let mut buffer = Vec::new();
     let mut ended = false;
     while !ended && buffer.len() < JSON_BYTES && memchr::memchr_iter(b'\n', &buffer).count() < JSON_RECORDS {

@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn the_delimiter_is_the_one_that_makes_a_table() {
         assert_eq!(find("id;preis;menge\n1;1,50;2,5\n2;3,20;1,0\n").0, ';');
-        assert_eq!(find("1,5;2,5;x\n1,5;2,5;y\n").0, ';');
+        assert_eq!(find("a;b;c\n1,5;2,5;3,5\n1,5;2,5;3,5\n").0, ';', "decimal commas are as regular");
         assert_eq!(find("id\tname\n1\tA, B\n2\tC, D\n").0, '\t');
         assert_eq!(find("a,b,sizes\n1,x,S|M\n2,y\n3,z,M|L\n").0, ',');
         assert_eq!(find("a|b\n\"1,2,3\"|x\n\"1,2,3\"|y\n").0, '|');

@@ -123,7 +123,8 @@ fn text(
     pages: &mut Pages<'_>,
 ) -> Result<(Stat, String), Halt> {
     let (stat, input) = Input::open(entry, runtime)?;
-    let mut text = Text::start(input, settings.encoding).map_err(|e| input::unreadable(entry, e))?;
+    let start = if format == Format::Jsonl { Text::start_utf8 } else { Text::start };
+    let mut text = start(input, settings.encoding).map_err(|e| input::unreadable(entry, e))?;
     if format == Format::Jsonl {
         jsonl::read(&mut text, settings.page_bytes, pages)?;
     } else if let Some(layout) = Layout::find(&text, &settings.csv, &entry.partition)? {

@@ -20,12 +20,6 @@ impl From<Error> for Halt {
     }
 }
 
-impl From<std::io::Error> for Halt {
-    fn from(e: std::io::Error) -> Self {
-        Self::File(Error::new(Kind::Data, "a file could not be read").source(e))
-    }
-}
-
 /// Events on their way out of the thread that reads.
 #[derive(Debug, Clone)]
 pub struct Events(pub Sender<Result<Event, Error>>);

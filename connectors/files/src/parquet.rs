@@ -4,12 +4,19 @@ use std::fs::File;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, TimeUnit};
+use bytes::Bytes;
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use tributary_connector::{Data, Error, Kind};
 
 use crate::pages::{Halt, Pages};
 
 const BATCH_ROWS: usize = 8_192;
+/// Bytes read from the end of an object in the hope that all of its footer is in them.
+const FOOTER: u64 = 64 * 1024;
 
 fn open(file: File, name: &str) -> Result<ParquetRecordBatchReaderBuilder<File>, Error> {
     ParquetRecordBatchReaderBuilder::try_new(file)
@@ -21,8 +28,46 @@ fn open(file: File, name: &str) -> Result<ParquetRecordBatchReaderBuilder<File>,
 /// # Errors
 /// [`Kind::Data`] if the file is none.
 pub fn schema(file: File, name: &str) -> Result<Schema, Error> {
-    let builder = open(file, name)?;
-    Ok(Schema::new(builder.schema().fields().iter().map(plain).collect::<Vec<_>>()))
+    Ok(plain_schema(open(file, name)?.schema()))
+}
+
+/// The same of an object, of which only the end is read.
+///
+/// # Errors
+/// If it is not Parquet or cannot be read.
+pub async fn remote_schema(
+    store: &Arc<dyn ObjectStore>,
+    path: &object_store::path::Path,
+    size: u64,
+    name: &str,
+) -> Result<Schema, Error> {
+    let damaged = |e: ParquetError| Error::new(Kind::Data, format!("`{name}` is not a Parquet file, or is damaged")).source(e);
+    let mut wanted = FOOTER;
+    loop {
+        let end: Bytes = store
+            .get_range(path, size.saturating_sub(wanted)..size)
+            .await
+            .map_err(|_| Error::new(Kind::Transport, format!("`{name}` could not be read")))?;
+        match footer(&end, size) {
+            Ok(metadata) => {
+                let file = metadata.file_metadata();
+                let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).map_err(damaged)?;
+                return Ok(plain_schema(&schema));
+            }
+            Err(ParquetError::NeedMoreData(more)) if more as u64 > wanted && wanted < size => wanted = more as u64,
+            Err(e) => return Err(damaged(e)),
+        }
+    }
+}
+
+fn footer(end: &Bytes, size: u64) -> Result<ParquetMetaData, ParquetError> {
+    let mut reader = ParquetMetaDataReader::new();
+    reader.try_parse_sized(end, size)?;
+    reader.finish()
+}
+
+fn plain_schema(schema: &Schema) -> Schema {
+    Schema::new(schema.fields().iter().map(plain).collect::<Vec<_>>())
 }
 
 /// Reads all of `file` into `pages`.

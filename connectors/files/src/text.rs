@@ -43,12 +43,28 @@ impl Text {
     ///
     /// # Errors
     /// If reading fails.
-    pub fn start(mut input: Input, declared: Option<&'static Encoding>) -> io::Result<Self> {
+    pub fn start(input: Input, declared: Option<&'static Encoding>) -> io::Result<Self> {
+        Self::start_as(input, declared, encoding::is_cut_as_it_is)
+    }
+
+    /// The same for what has to be UTF-8 whatever the file is.
+    ///
+    /// # Errors
+    /// If reading fails.
+    pub fn start_utf8(input: Input, declared: Option<&'static Encoding>) -> io::Result<Self> {
+        Self::start_as(input, declared, |encoding| encoding == UTF_8)
+    }
+
+    fn start_as(
+        mut input: Input,
+        declared: Option<&'static Encoding>,
+        is_kept: impl Fn(&'static Encoding) -> bool,
+    ) -> io::Result<Self> {
         let mut head = Vec::new();
         let ended = input.fill(&mut head, HEAD)? < HEAD;
         let (source_encoding, mark) = encoding::detect(&head, declared);
         head.drain(..mark);
-        let as_it_is = encoding::is_cut_as_it_is(source_encoding);
+        let as_it_is = is_kept(source_encoding);
         let encoding = if as_it_is { source_encoding } else { UTF_8 };
         let mut text = Self { input, head, encoding, source_encoding, mode: Mode::AsItIs, ended };
         let carriage_returns = {

@@ -479,7 +479,7 @@ async fn rotated_logs_and_vanished_files_lose_nothing() {
 #[tokio::test]
 async fn a_file_that_changes_or_vanishes_while_it_is_read_is_left_out_alone() {
     for vanish in [false, true] {
-        let mut world = World::csv().pages_of(1 << 10);
+        let world = World::csv().pages_of(1 << 10);
         world.write("a.csv", "id\n1\n");
         world.write("b.csv", format!("id\n{}", "2\n".repeat(100_000)));
         world.write("c.csv", "id\n3\n");

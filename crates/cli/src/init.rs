@@ -8,6 +8,7 @@ use tributary_connector::{AnyFactory, Configuration, Connector, Context, Registr
 use tributary_pipeline::{Project, parse, sample};
 
 use crate::columns::{Column, flatten};
+use crate::sheet::clip;
 use crate::{Exit, check, preview, print, tell};
 
 mod draft;
@@ -82,9 +83,10 @@ fn told(source: &Source) -> String {
         text.push_str(&format!("  → {}: {}\n", map.to, fields.join(", ")));
     }
     if source.guess.maps.is_empty() {
-        text.push_str("  → no mapping: what it is about could not be guessed\n");
+        let why = if source.rows == 0 { "it has no records" } else { "what it is about could not be guessed" };
+        text.push_str(&format!("  → no mapping: {why}\n"));
     } else if !source.guess.unused.is_empty() {
-        text.push_str(&format!("  not mapped: {}\n", source.guess.unused.join(", ")));
+        text.push_str(&format!("  not mapped: {}\n", clip(&source.guess.unused.join(", "), 200)));
     }
     text
 }
@@ -110,30 +112,44 @@ struct Group<'a> {
 }
 
 async fn look(files: &[PathBuf], registry: &Registry) -> Result<Vec<Source>, Exit> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+    let mut kinds: Vec<Vec<Group<'_>>> = Vec::new();
     for file in files {
-        let path = file.to_string_lossy().replace('\\', "/");
+        let path = file.to_string_lossy();
+        let path = if cfg!(windows) { path.replace('\\', "/") } else { path.into_owned() };
         if file.is_dir() {
             eprintln!("error: `{path}` is a directory");
             eprintln!("  hint: name its files: `{}/*.csv`", path.trim_end_matches('/'));
             return Err(Exit::Input);
         }
         let group = alone(&path, registry).await?;
-        let same = |known: &&mut Group<'_>| digits_apart(&known.paths[0]) == digits_apart(&path) && known.columns == group.columns;
-        match groups.iter_mut().find(same) {
-            Some(known) => {
-                known.pinned.retain(|key, value| group.pinned.get(key) == Some(value));
-                known.paths.extend(group.paths);
-            }
-            None => groups.push(group),
+        let form = digits_apart(&path);
+        match kinds.iter_mut().find(|kind| digits_apart(&kind[0].paths[0]) == form) {
+            Some(kind) => kind.push(group),
+            None => kinds.push(vec![group]),
         }
     }
     let mut sources: Vec<Source> = Vec::new();
-    for group in groups {
+    for group in kinds.into_iter().flat_map(together) {
         let names: Vec<String> = sources.iter().map(|source| source.name.clone()).collect();
         sources.push(source(group, &names).await?);
     }
     Ok(sources)
+}
+
+/// Files whose names differ in digits alone, as one if their columns are much the same.
+fn together(mut kind: Vec<Group<'_>>) -> Vec<Group<'_>> {
+    let alike = |a: &Group<'_>, b: &Group<'_>| a.columns.intersection(&b.columns).count() * 2 >= a.columns.union(&b.columns).count();
+    if kind.len() < 2 || !kind.iter().all(|group| alike(group, &kind[0])) {
+        return kind;
+    }
+    let rest = kind.split_off(1);
+    for group in rest {
+        for one in &mut kind {
+            one.pinned.retain(|key, value| group.pinned.get(key) == Some(value));
+            one.paths.extend(group.paths.iter().cloned());
+        }
+    }
+    kind
 }
 
 fn failed(error: &tributary_connector::Error) -> Exit {
@@ -178,6 +194,9 @@ async fn source(group: Group<'_>, taken: &[String]) -> Result<Source, Exit> {
     let sample = sample::sample("init", connector.as_ref(), stream, ROWS).await.map_err(|e| tell(&e, e.hint()))?;
     for (partition, error) in &sample.errors {
         eprintln!("warning: passed over `{partition}`: {error}");
+    }
+    if let Some(first) = sample.rejected.first() {
+        eprintln!("warning: records of `{path}` are rejected, {} so far; the first: {first}", sample.rejected.len());
     }
     let columns = flatten(&sample.columns()).map_err(|e| tell(&e, None))?;
     let guess = guess::guess(&columns);

@@ -482,9 +482,12 @@ impl Work<'_> {
     }
 }
 
+/// A writer at work; it is handed back even if it failed, so that what it wrote can be removed.
+type Writing = JoinHandle<Result<TableWriter, Box<(TableWriter, tributary_lake::Error)>>>;
+
 /// Several writers at work at once, one data file each.
 struct Sink {
-    writers: Vec<(mpsc::Sender<RecordBatch>, JoinHandle<Result<TableWriter, (TableWriter, tributary_lake::Error)>>)>,
+    writers: Vec<(mpsc::Sender<RecordBatch>, Writing)>,
     next: usize,
 }
 
@@ -497,7 +500,7 @@ impl Sink {
             let task = tokio::spawn(async move {
                 while let Some(batch) = receiver.recv().await {
                     if let Err(e) = writer.write(&batch).await {
-                        return Err((writer, e));
+                        return Err(Box::new((writer, e)));
                     }
                 }
                 Ok(writer)
@@ -525,7 +528,8 @@ impl Sink {
             finishing.push(tokio::spawn(async move {
                 match task.await {
                     Ok(Ok(writer)) => writer.finish().await.map_err(Error::from),
-                    Ok(Err((writer, e))) => {
+                    Ok(Err(failed)) => {
+                        let (writer, e) = *failed;
                         writer.abort().await;
                         Err(e.into())
                     }
@@ -542,8 +546,10 @@ impl Sink {
     async fn abort(self) {
         for (sender, task) in self.writers {
             drop(sender);
-            if let Ok(Ok(writer) | Err((writer, _))) = task.await {
-                writer.abort().await;
+            match task.await {
+                Ok(Ok(writer)) => writer.abort().await,
+                Ok(Err(failed)) => failed.0.abort().await,
+                Err(_) => {}
             }
         }
     }

@@ -7,6 +7,7 @@ use tributary_engine::datafusion::sql::sqlparser::parser::Parser;
 use tributary_engine::datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::guess::{Guess, Map, Value};
+use crate::sheet::clip;
 
 /// A source to write, and what is guessed of it.
 pub struct Source {
@@ -107,13 +108,14 @@ fn map_table(source: &Source, map: &Map) -> String {
 
 /// A mapping to fill in.
 fn blank_map(source: &Source) -> String {
-    let columns = source.guess.unused.join(", ");
+    let columns = match source.guess.unused.join(", ") {
+        none if none.is_empty() => "it has no columns yet".to_owned(),
+        columns => format!("its columns are {}", comment(&columns)),
+    };
     format!(
-        "What `{0}` is about could not be guessed. Its columns: {1}\n[[map]]\nfrom = \"{0}.{2}\"\nto   = \"party\"\n\
+        "What `{0}` is about could not be guessed; {1}\n[[map]]\nfrom = \"{0}.{2}\"\nto   = \"party\"\n\
          [map.fields]\nrecord_id = {{ column = \"…\" }}\n",
-        source.name,
-        comment(&columns),
-        source.stream
+        source.name, columns, source.stream
     )
 }
 
@@ -122,7 +124,7 @@ fn commented(text: &str) -> String {
 }
 
 fn comment(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    clip(text, 400)
 }
 
 fn expression(value: &Value) -> String {

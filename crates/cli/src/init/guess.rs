@@ -96,7 +96,7 @@ pub fn guess(columns: &[Column]) -> Guess {
     if all.is_empty() && sure && someone.is_some_and(|value| matches!(value, Value::Column(name) if primary_key == [name.as_str()])) {
         all.push(map("party", &outer));
     }
-    let used: HashSet<String> = all.iter().flat_map(used).collect();
+    let used: HashSet<String> = all.iter().flat_map(used).chain(primary_key.clone()).collect();
     let unused = columns.iter().map(Column::name).filter(|name| !used.contains(name)).collect();
     for map in all.iter_mut().filter(|map| map.to == "feedback") {
         scale(map);

@@ -74,7 +74,7 @@ const ROLES: &[(&str, &[&str])] = &[
         "店员", "营业员", "操作员", "经办人", "推荐人", "cashier", "clerk", "sales rep", "salesperson", "staff", "employee", "operator",
         "门店电话", "门店地址", "店铺电话", "运单号", "快递单号", "物流单号", "tracking no", "tracking number", "支付方式", "付款方式",
         "payment method", "payment type", "file name", "ip address", "开卡门店", "注册门店", "首次", "最近", "累计", "last order",
-        "last purchase", "first order", "first purchase", "lifetime", "unit of measure"]),
+        "last purchase", "first order", "first purchase", "lifetime", "unit of measure", "婚姻", "marital status", "payment status", "email status"]),
 ];
 
 /// Names of records in which `name` is a person's.
@@ -91,12 +91,15 @@ pub fn role(path: &[String]) -> Option<(&'static str, usize)> {
     let (last, outer) = path.split_last()?;
     let (last, outer) = (plain(last), plain(&outer.join(" ")));
     let all = format!("{outer} {last}").trim().to_owned();
+    if last == "name" && PEOPLE.contains(&outer.as_str()) {
+        return Some(("name", weight(&all) * 100));
+    }
     let mut best: Option<(&'static str, usize)> = None;
     for (role, words) in ROLES {
         for (place, word) in words.iter().enumerate() {
             let fit = match word.strip_prefix('=') {
                 // A plain `name` within something else is the name of that.
-                Some("name") if !outer.is_empty() && !PEOPLE.contains(&outer.as_str()) => None,
+                Some("name") if !outer.is_empty() => None,
                 Some(word) => (all == word || last == word).then(|| weight(word)),
                 None if all == *word || last == *word => Some(weight(word) + 1),
                 None => contains(&all, word).then(|| weight(word)),
@@ -120,7 +123,7 @@ pub fn is_id(name: &str) -> bool {
     })
 }
 
-/// Lower case, words apart, without what stands in brackets: `姓名(必填)` is `姓名`, `orderNo` is `order no`.
+/// Lower case, words apart, without what stands in brackets: `姓 名(必填)` is `姓名`, `orderNo` is `order no`.
 pub fn plain(name: &str) -> String {
     let (mut text, mut depth, mut lower) = (String::new(), 0usize, false);
     for c in name.chars() {
@@ -139,7 +142,11 @@ pub fn plain(name: &str) -> String {
         }
         lower &= c.is_alphanumeric();
     }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text.split_whitespace().fold(String::new(), |text, word| {
+        // Chinese has no words apart.
+        let apart = text.ends_with(|c: char| c.is_ascii()) || word.starts_with(|c: char| c.is_ascii());
+        if text.is_empty() || !apart { text + word } else { text + " " + word }
+    })
 }
 
 /// Chinese words anywhere, others as whole words.
@@ -164,12 +171,12 @@ mod tests {
     #[test]
     fn columns_are_known_by_their_names() {
         for (name, role) in [
-            ("姓名(必填)", "name"), ("收银员姓名", ""), ("商品名称", "product_name"), ("手机号码", "phone"), ("电子邮箱", "email"),
+            ("姓名(必填)", "name"), ("姓 名", "name"), ("收银员姓名", ""), ("商品名称", "product_name"), ("手机号码", "phone"), ("电子邮箱", "email"),
             ("出生日期", "birthday"), ("会员卡号", "member_no"), ("小票号", "order_no"), ("退款单号", "refund_no"), ("行号", "line_no"),
             ("金额", "amount"), ("销售时间", "ordered_at"), ("评分(0-10)", "score"), ("开卡门店", ""), ("开卡日期", "joined"),
             ("Date of Birth", "birthday"), ("Created Time", "created"), ("Member No", "member_no"), ("Full Name", "name"),
             ("Mailing Street", "street"), ("Mailing State", "province"), ("Contact Id", "customer_id"), ("orderNo", "order_no"),
-            ("receiver.name", "name"), ("product.name", "product_name"), ("campaign.name", ""), ("shop.name", "store_name"),
+            ("receiver.name", "name"), ("user.name", "name"), ("user name", ""), ("product.name", "product_name"), ("campaign.name", ""), ("shop.name", "store_name"),
             ("receiver.mobile", "phone"), ("buyer.nick", ""), ("lines.num", "quantity"), ("refunds.refund_id", "refund_no"),
             ("payment_method", ""), ("post_fee", "shipping"), ("telemetry", ""), ("E-Mail", "email"), ("Qty.", "quantity"),
         ] {
