@@ -6,7 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, Cursor, Deletes, Error, Factory, Kind, ReadRequest, Reader, Sniffed, Stream,
+    Capabilities, Configuration, Connector, Context, Cursor, Deletes, Error, Factory, Kind, ReadRequest, Reader,
+    Sniffed, Stream,
 };
 
 use crate::config::{Config, Format, OnChange};
@@ -137,7 +138,9 @@ impl Factory for FilesFactory {
 
     fn configure(&self, path: &str) -> Option<Result<Configuration, Error>> {
         match Format::of(path) {
-            Ok(_) => Some(Ok([("path".to_owned(), path.into()), ("stream".to_owned(), "rows".into())].into_iter().collect())),
+            Ok(_) => {
+                Some(Ok([("path".to_owned(), path.into()), ("stream".to_owned(), "rows".into())].into_iter().collect()))
+            }
             Err(e) if path.to_lowercase().ends_with(".xls") => Some(Err(e)),
             Err(_) => None,
         }

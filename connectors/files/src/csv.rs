@@ -171,7 +171,7 @@ fn reject(row: &[u8], line: u64, why: Broken, pages: &mut Pages<'_>) -> Result<(
     let rejected = Rejected {
         record: pages.records(),
         line: Some(line),
-        bytes: Bytes::copy_from_slice(&row[..row.len().min(MAX_RECORD)]),
+        bytes: Bytes::copy_from_slice(if why == Broken::TooLong { &row[..row.len().min(KEPT)] } else { row }),
         error: why.in_words().to_owned(),
         undecodable: false,
     };

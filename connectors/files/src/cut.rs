@@ -63,9 +63,9 @@ enum End {
 }
 
 impl Cutter {
-    /// Cuts `page`, which starts with a record at line `line`. Unless it is the file's last, its last record is left for the
-    /// next page, as the last record of a file may be a total. A lone carriage return after a complete record becomes a
-    /// line end.
+    /// Cuts `page`, which starts with a record at line `line`. Unless the page is the file's last, a record that nothing
+    /// follows is left for the next one, as the last record of a file may be a total. A lone carriage return after a complete
+    /// record becomes a line end.
     pub fn cut(&self, page: &mut [u8], line: u64, is_last: bool) -> Cut {
         let quotes = memchr(self.quote, page).is_some();
         let lone_returns = memchr_iter(b'\r', page).any(|at| page.get(at + 1).is_some_and(|&b| b != b'\n'));
@@ -93,6 +93,11 @@ impl Cutter {
             }
             let next = if quotes && memchr(self.quote, row).is_some() { self.record_end(page, at, is_last) } else { End::At(end + 1) };
             match next {
+                End::At(next) if next - at > MAX_RECORD => {
+                    pieces.extend(open.take());
+                    pieces.push(Piece::Broken { start: at, end, line, why: Broken::TooLong });
+                    (at, line) = (end + 1, line + 1);
+                }
                 End::At(next) => {
                     let next = next.min(page.len());
                     last_line = line;
@@ -112,7 +117,9 @@ impl Cutter {
             }
         }
         let (mut rest, mut rest_line) = (at.min(page.len()), line);
-        if !is_last && let Some(Piece::Records { end, count, last, .. }) = &mut open {
+        // What follows a record proves that it is not the last one.
+        let may_be_last = !is_last && page[rest..].iter().all(|b| matches!(b, b'\n' | b'\r'));
+        if may_be_last && let Some(Piece::Records { end, count, last, .. }) = &mut open {
             (rest, rest_line) = (*last, last_line);
             (*end, *count) = (*last, *count - 1);
             if *count == 0 {

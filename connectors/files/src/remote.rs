@@ -196,7 +196,73 @@ impl std::error::Error for Clean {}
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use object_store::memory::InMemory;
+    use tributary_connector::{Data, Event, Position, Reader, State};
+
     use super::*;
+    use crate::load::Settings;
+    use crate::place::Patterns;
+    use crate::reader::FilesReader;
+
+    /// Reads what is new under `s3://b/p/**/*`, and says what happened.
+    async fn run(store: &Arc<dyn ObjectStore>, state: &mut BTreeMap<Arc<str>, Position>) -> Vec<String> {
+        let patterns = Patterns::parse(&["s3://b/p/**/*".to_owned()], std::path::Path::new("/")).unwrap();
+        let mut listing = Listing::default();
+        list(&patterns.remote[0], store, &mut listing).await.unwrap();
+        let mut reader = FilesReader::start(Arc::new(Settings::default()), listing.sorted(), &State(state.clone())).unwrap();
+        let mut said = Vec::new();
+        while let Some(event) = reader.next().await.unwrap() {
+            said.push(match event {
+                Event::Page(page) => match page.data {
+                    Data::Csv(csv) => format!("{} {}", page.scope, String::from_utf8_lossy(&csv.bytes)),
+                    _ => page.scope.to_string(),
+                },
+                Event::Withdraw(withdrawal) => format!("withdraw {}", withdrawal.scope),
+                Event::Unchanged { partition } => format!("unchanged {partition}"),
+                Event::Discard { error, .. } => error.message,
+                Event::Forget { partition } => format!("forget {partition}"),
+                Event::Checkpoint(positions) => {
+                    let paths: Vec<_> = positions.iter().map(|(path, _)| path.to_string()).collect();
+                    state.extend(positions.into_iter().map(|(path, position)| (path, position.unwrap())));
+                    format!("checkpoint {}", paths.join(" "))
+                }
+            });
+        }
+        said
+    }
+
+    #[tokio::test]
+    async fn objects_are_taken_once_per_content() {
+        let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+        let put = async |path: &str, text: &'static str| store.put(&path.into(), text.into()).await.map(|_| ()).unwrap();
+        put("p/a.csv", "id\n1\n").await;
+        put("p/x/b.csv", "id\n1\n").await;
+        put("p/x/c.xlsx", "no workbook").await;
+        put("q/d.csv", "id\n9\n").await;
+        let mut state = BTreeMap::new();
+        assert_eq!(run(&store, &mut state).await, [
+            "s3://b/p/a.csv#1 1\n",
+            "checkpoint s3://b/p/a.csv",
+            "checkpoint s3://b/p/x/b.csv",
+            "`s3://b/p/x/c.xlsx` is not an XLSX file",
+        ]);
+        put("p/a.csv", "id\n1\n2\n").await;
+        store.delete(&"p/x/c.xlsx".into()).await.unwrap();
+        assert_eq!(run(&store, &mut state).await, [
+            "unchanged s3://b/p/x/b.csv",
+            "s3://b/p/a.csv#2 1\n2\n",
+            "checkpoint s3://b/p/a.csv",
+        ]);
+        put("p/x/b.csv", "id\n3\n").await;
+        assert_eq!(run(&store, &mut state).await, [
+            "unchanged s3://b/p/a.csv",
+            "s3://b/p/x/b.csv#1 3\n",
+            "withdraw s3://b/p/a.csv#1",
+            "checkpoint s3://b/p/x/b.csv",
+        ]);
+    }
 
     #[test]
     fn what_a_url_signs_is_not_repeated() {

@@ -96,7 +96,12 @@ fn look(path: &Path, settings: &Settings) -> Result<Sniff, Error> {
     }
 }
 
-fn csv(text: &Text, name: &str, options: &Options, tail: impl FnOnce() -> Result<Vec<u8>, Error>) -> Result<Sniff, Error> {
+fn csv(
+    text: &Text,
+    name: &str,
+    options: &Options,
+    tail: impl FnOnce() -> Result<Vec<u8>, Error>,
+) -> Result<Sniff, Error> {
     let mut sniff = Sniff { encoding: Some(text.source_encoding.name().to_lowercase()), ..Sniff::new(Format::Csv) };
     let Some(layout) = Layout::find(text, options, name)? else { return Ok(sniff) };
     let sample = text.sample();

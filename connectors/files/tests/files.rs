@@ -377,7 +377,7 @@ async fn line_ends_of_all_kinds_are_read() {
 async fn a_line_without_end_is_one_rejected_record() {
     let mut world = World::csv();
     let mut content = b"id,name\n1,a\n2,".to_vec();
-    content.resize(40 << 20, b'x');
+    content.resize(18 << 20, b'x');
     content.extend_from_slice(b"\n3,c\n");
     world.write("a.csv", &content);
     world.run().await;
@@ -678,10 +678,19 @@ async fn json_lines_keep_their_shape_and_exact_numbers() {
 }
 
 #[tokio::test]
+async fn json_lines_may_be_in_another_encoding() {
+    let mut world = World::new(json!({ "path": "*.jsonl" })).pages_of(7);
+    world.write("a.jsonl", gb("{\"姓名\":\"珅|\\\\\"}\n{\"姓名\":\"王\"}\n"));
+    world.write("b.jsonl", utf16le("{\"姓名\":\"李\"}\n"));
+    world.run().await;
+    assert_eq!(world.ids(), ["李", "王", "珅|\\"]);
+}
+
+#[tokio::test]
 async fn a_json_line_without_end_is_one_rejected_record() {
     let mut world = World::new(json!({ "path": "*.jsonl" }));
     let mut content = b"{\"id\":1}\n{\"id\":\"".to_vec();
-    content.resize(40 << 20, b'x');
+    content.resize(18 << 20, b'x');
     content.extend_from_slice(b"\"}\n{\"id\":3}\n");
     world.write("a.jsonl", &content);
     world.run().await;

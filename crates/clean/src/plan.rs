@@ -110,7 +110,8 @@ fn query(mapping: &Mapping, secret: &str, traced: bool) -> String {
     let mut order = "";
     if traced {
         let fields = mapping.fields.iter().map(|(name, expr)| (name.clone(), expr));
-        let identifiers = mapping.identifiers.iter().enumerate().map(|(at, identifier)| (format!("i{at}"), &identifier.value));
+        let identifiers =
+            mapping.identifiers.iter().enumerate().map(|(at, identifier)| (format!("i{at}"), &identifier.value));
         answers.extend(["_row".into(), "element_no".into()]);
         for (name, expr) in fields.chain(identifiers) {
             columns.push(format!("CAST({} AS VARCHAR) AS raw_{name}", expr.sql()));

@@ -100,7 +100,7 @@ fn normaliser_fingerprint() -> String {
     format!("{VERSION} {}", normalise::fingerprint())
 }
 
-/// Brings the `clean` tables up to `epochs` (raw table → the epoch it stands at).
+/// Brings the `clean` tables up to `epochs` (raw table → how far it stands: the rows its stream has committed so far).
 ///
 /// # Errors
 /// [`Error::Ledger`] if a record is unaccounted for; nothing is committed then.

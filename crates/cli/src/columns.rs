@@ -49,7 +49,8 @@ fn within(path: Vec<String>, array: &ArrayRef, there: &[bool], columns: &mut Vec
         within(path.clone(), list.values(), &all, &mut inner)?;
         columns.extend(inner.into_iter().map(|column| {
             let values = list.offsets().windows(2).zip(&there).map(|(ends, there)| {
-                let of_row = column.values.get(ends[0] as usize..ends[1] as usize).filter(|values| *there && !values.is_empty());
+                let of_row =
+                    column.values.get(ends[0] as usize..ends[1] as usize).filter(|values| *there && !values.is_empty());
                 Some(of_row?.iter().map(|value| value.as_deref().unwrap_or_default()).collect::<Vec<_>>().join(", "))
             });
             Column { list: Some(path.len()), values: values.collect(), ..column }

@@ -1,6 +1,5 @@
 //! `init`: looks at files and writes a pipeline for them, with a first mapping.
 
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -12,10 +11,13 @@ use crate::sheet::clip;
 use crate::{Exit, check, preview, print, tell};
 
 mod draft;
+mod group;
 mod guess;
+mod key;
 mod words;
 
 use draft::Source;
+use group::{Group, digits_apart, together};
 
 /// Rows that are looked at.
 const ROWS: usize = 1_000;
@@ -76,10 +78,15 @@ fn told(source: &Source) -> String {
         (key, true) => format!("key {key}"),
         (key, false) => format!("key perhaps {key}"),
     };
-    let path = source.config.get("path").and_then(|path| path.as_str()).unwrap_or_default();
-    let mut text = format!("{path} → source `{}`\n  {}\n", source.name, [source.form.as_str(), &key].join("; ").trim_start_matches("; "));
+    let mut text = format!(
+        "{} → source `{}`\n  {}\n",
+        source.path,
+        source.name,
+        [source.form.as_str(), &key].join("; ").trim_start_matches("; ")
+    );
     for map in &source.guess.maps {
-        let fields: Vec<_> = map.fields.iter().map(|(field, _)| *field).chain(map.identifiers.iter().map(|(kind, ..)| *kind)).collect();
+        let fields: Vec<_> =
+            map.fields.iter().map(|(field, _)| *field).chain(map.identifiers.iter().map(|(kind, ..)| *kind)).collect();
         text.push_str(&format!("  → {}: {}\n", map.to, fields.join(", ")));
     }
     if source.guess.maps.is_empty() {
@@ -99,16 +106,6 @@ fn next(output: &Path, sources: &[Source]) {
     }
     eprintln!("  tributary check {file}");
     eprintln!("  tributary run {file}");
-}
-
-/// Files of one kind, and how they are read.
-struct Group<'a> {
-    factory: &'a dyn AnyFactory,
-    paths: Vec<String>,
-    columns: BTreeSet<String>,
-    /// What every one of them wants to be read with.
-    pinned: Configuration,
-    form: String,
 }
 
 async fn look(files: &[PathBuf], registry: &Registry) -> Result<Vec<Source>, Exit> {
@@ -134,22 +131,6 @@ async fn look(files: &[PathBuf], registry: &Registry) -> Result<Vec<Source>, Exi
         sources.push(source(group, &names).await?);
     }
     Ok(sources)
-}
-
-/// Files whose names differ in digits alone, as one if their columns are much the same.
-fn together(mut kind: Vec<Group<'_>>) -> Vec<Group<'_>> {
-    let alike = |a: &Group<'_>, b: &Group<'_>| a.columns.intersection(&b.columns).count() * 2 >= a.columns.union(&b.columns).count();
-    if kind.len() < 2 || !kind.iter().all(|group| alike(group, &kind[0])) {
-        return kind;
-    }
-    let rest = kind.split_off(1);
-    for group in rest {
-        for one in &mut kind {
-            one.pinned.retain(|key, value| group.pinned.get(key) == Some(value));
-            one.paths.extend(group.paths.iter().cloned());
-        }
-    }
-    kind
 }
 
 fn failed(error: &tributary_connector::Error) -> Exit {
@@ -179,10 +160,7 @@ fn built(factory: &dyn AnyFactory, config: Configuration) -> Result<Box<dyn Conn
 }
 
 async fn source(group: Group<'_>, taken: &[String]) -> Result<Source, Exit> {
-    let mut path = pattern(&group.paths);
-    if group.paths.len() > 1 && takes_others(&path, &group.paths[0]) {
-        path = path.replacen('*', "[0-9]*", 1);
-    }
+    let path = group.path();
     let config = group.factory.configure(&path).and_then(Result::ok).unwrap_or_default();
     let all = config.clone().into_iter().chain(group.pinned.clone()).collect();
     let connector = built(group.factory, all)?;
@@ -209,6 +187,7 @@ async fn source(group: Group<'_>, taken: &[String]) -> Result<Source, Exit> {
     };
     Ok(Source {
         name: name_of(&path, about, taken),
+        path,
         connector: group.factory.name(),
         config,
         pinned: group.pinned,
@@ -222,56 +201,14 @@ async fn source(group: Group<'_>, taken: &[String]) -> Result<Source, Exit> {
     })
 }
 
-/// One pattern for files whose names differ in digits.
-fn pattern(paths: &[String]) -> String {
-    let Some((first, rest)) = paths.split_first().filter(|(_, rest)| !rest.is_empty()) else {
-        return paths.first().cloned().unwrap_or_default();
-    };
-    let common = |of: &dyn Fn(&str) -> Vec<char>| {
-        let first = of(first);
-        rest.iter().fold(first.clone(), |common, path| {
-            common.into_iter().zip(of(path)).take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
-        })
-    };
-    let digits = |c: char| c.is_ascii_digit() || c == '-' || c == '_';
-    let before: String = common(&|path| path.chars().collect()).into_iter().collect();
-    let after: String = common(&|path| path.chars().rev().collect()).into_iter().rev().collect();
-    let trimmed = before.trim_end_matches(digits);
-    // What stands between the name and its number stays.
-    let joint: String = before[trimmed.len()..].chars().take_while(|c| !c.is_ascii_digit()).collect();
-    format!("{trimmed}{joint}*{}", after.trim_start_matches(digits))
-}
-
-/// Whether the pattern takes files of other names beside those like `one`.
-fn takes_others(pattern: &str, one: &str) -> bool {
-    let (folder, name) = pattern.rsplit_once('/').unwrap_or((".", pattern));
-    let Some((before, after)) = name.split_once('*') else { return false };
-    let like = digits_apart(one.rsplit('/').next().unwrap_or(one));
-    let names = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
-    names.into_iter().any(|name| {
-        name.len() >= before.len() + after.len() && name.starts_with(before) && name.ends_with(after) && digits_apart(&name) != like
-    })
-}
-
-fn digits_apart(path: &str) -> String {
-    let mut text = String::new();
-    for c in path.chars() {
-        match c.is_ascii_digit() {
-            true if text.ends_with('0') => {}
-            true => text.push('0'),
-            false => text.push(c),
-        }
-    }
-    text
-}
-
 /// A source's name: of its file, or what it is about, that is not `taken`.
 fn name_of(path: &str, about: &str, taken: &[String]) -> String {
     let file = path.rsplit('/').next().unwrap_or(path);
     let stem = file.split('.').next().unwrap_or(file).to_ascii_lowercase();
     let fits = |c: char| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '_' };
     let stem: String = stem.chars().map(fits).collect();
-    let stem = stem.trim_start_matches(|c: char| !c.is_ascii_lowercase()).trim_end_matches(|c: char| !c.is_ascii_lowercase());
+    let stem =
+        stem.trim_start_matches(|c: char| !c.is_ascii_lowercase()).trim_end_matches(|c: char| !c.is_ascii_lowercase());
     let stem = if stem.is_empty() { about } else { stem.get(..50).unwrap_or(stem) };
     let numbered = (2..).map(|number| format!("{stem}_{number}"));
     std::iter::once(stem.to_owned()).chain(numbered).find(|name| !taken.contains(name)).unwrap_or_default()
@@ -279,7 +216,12 @@ fn name_of(path: &str, about: &str, taken: &[String]) -> String {
 
 /// Whether names or values are Chinese.
 fn chinese(columns: &[Column]) -> bool {
-    let texts = || columns.iter().flat_map(|column| column.path.iter().chain(column.values.iter().flatten())).flat_map(|text| text.chars());
+    let texts = || {
+        columns
+            .iter()
+            .flat_map(|column| column.path.iter().chain(column.values.iter().flatten()))
+            .flat_map(|text| text.chars())
+    };
     texts().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)) && !texts().any(|c| ('\u{3040}'..='\u{30ff}').contains(&c))
 }
 
@@ -294,7 +236,13 @@ fn date_order(columns: &[Column]) -> Option<&'static str> {
             continue;
         }
         seen = true;
-        order = order.or(if first > 12 { Some("dmy") } else if second > 12 { Some("mdy") } else { None });
+        order = order.or(if first > 12 {
+            Some("dmy")
+        } else if second > 12 {
+            Some("mdy")
+        } else {
+            None
+        });
     }
     seen.then_some(order.unwrap_or_default())
 }
@@ -302,16 +250,6 @@ fn date_order(columns: &[Column]) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn files_that_differ_in_digits_are_one_pattern() {
-        let of = |paths: &[&str]| pattern(&paths.iter().map(|path| (*path).to_owned()).collect::<Vec<_>>());
-        assert_eq!(of(&["e/tickets_2026-01.csv", "e/tickets_2026-02.csv", "e/tickets_2026-11.csv"]), "e/tickets_*.csv");
-        assert_eq!(of(&["e/20260101.csv", "e/20260201.csv"]), "e/*.csv");
-        assert_eq!(of(&["e/会员2025导出.xlsx", "e/会员2026导出.xlsx"]), "e/会员*导出.xlsx");
-        assert_eq!(of(&["one.csv"]), "one.csv");
-        assert_eq!(digits_apart("t_2026-01.csv"), digits_apart("t_99-1.csv"));
-    }
 
     #[test]
     fn a_source_is_named_after_its_file() {

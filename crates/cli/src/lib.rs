@@ -159,7 +159,9 @@ pub fn main(registry: Registry) -> ExitCode {
 async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
     match command {
         Command::Init { files, output } => init::init(&files, &output, registry, colour).await,
-        Command::Preview { pipeline, stream, rows } => preview::preview(&pipeline, &stream, usize::from(rows), registry, colour).await,
+        Command::Preview { pipeline, stream, rows } => {
+            preview::preview(&pipeline, &stream, usize::from(rows), registry, colour).await
+        }
         Command::Check { pipeline, json } => check::check(&pipeline, registry, json, colour).await,
         Command::Plan { pipeline, json } => check::plan(&pipeline, registry, json, colour).await,
         Command::Run { pipeline, accept_replace, date, json } => {

@@ -87,7 +87,10 @@ fn head(source: &ReadySource, stream: &Stream, sample: &Sample, sniffed: Option<
         let titles = sniffed.title_rows.iter().take(LINES).map(|title| clip(title, 100));
         lines.extend(titles.enumerate().map(|(at, title)| (if at == 0 { "above the header" } else { "" }, title)));
         if let Some(total) = &sniffed.total_row {
-            lines.push(("left out below", clip(&total.iter().filter(|cell| !cell.is_empty()).cloned().collect::<Vec<_>>().join(" "), 100)));
+            lines.push((
+                "left out below",
+                clip(&total.iter().filter(|cell| !cell.is_empty()).cloned().collect::<Vec<_>>().join(" "), 100),
+            ));
         }
     } else if let Some(partition) = &sample.partition {
         lines.push(("from", partition.to_string()));
@@ -125,7 +128,8 @@ fn as_read(stream: &Stream, sample: &Sample) -> Result<Sheet, Error> {
     for column in flatten(&sample.columns())? {
         let key = if column.path.len() == 1 && stream.primary_key.contains(&column.path[0]) { " *" } else { "" };
         let label = format!("{}{key}", clip(&column.name(), 24));
-        sheet.line([label.as_str(), &kind_name(&column.kind)], column.values.into_iter().map(Option::unwrap_or_default));
+        sheet
+            .line([label.as_str(), &kind_name(&column.kind)], column.values.into_iter().map(Option::unwrap_or_default));
     }
     Ok(sheet)
 }

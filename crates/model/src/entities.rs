@@ -78,7 +78,7 @@ pub const ENTITIES: &[Entity] = &[
             field("status", Normaliser::Text, Personal::None, "the source's own word for its state"),
             field("ordered_at", Normaliser::Timestamp, Personal::None, "when it was made"),
             field("business_date", Normaliser::Date, Personal::None, "the business day it belongs to; from `ordered_at` in the source's zone where not mapped"),
-            field("amount", Normaliser::Money, Personal::None, "what is paid for it, net of discounts; from its lines where not mapped"),
+            field("amount", Normaliser::Money, Personal::None, "what is paid for it, net of discounts; where it is null, marts take the sum of its lines"),
             field("discount", Normaliser::Money, Personal::None, "discount contained"),
             field("shipping", Normaliser::Money, Personal::None, "shipping contained"),
             field("currency", Normaliser::Code, Personal::None, "ISO 4217"),

@@ -121,7 +121,7 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
             {
                 let log = StreamLog::open(lake, &table, stream_id(&source.name, &stream.name)).await?;
                 if let Some(epoch) = log.epoch {
-                    epochs.insert(name, i64::from(epoch.number));
+                    epochs.insert(name, rows_so_far(&log.totals));
                     reason = format!("read what is new since batch {} ({} positions known)", epoch.number, log.positions.len());
                 }
             }
@@ -173,6 +173,13 @@ fn describe(project: &Project, id: &str, reason: &Reason) -> String {
         Reason::NewRows => "its stream has new rows".into(),
         Reason::Gone => "its `[[map]]` is gone: its rows go too".into(),
     }
+}
+
+/// How many rows a stream's commits have added: what the stage that reads them remembers. An epoch that only moved positions
+/// (a file that was renamed) does not move it.
+fn rows_so_far(totals: &BTreeMap<String, u64>) -> i64 {
+    let rows: u64 = ["written", "rejected", "withdrawn"].iter().filter_map(|name| totals.get(*name)).sum();
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 fn stream_id(source: &str, stream: &str) -> StreamId {
@@ -252,7 +259,7 @@ async fn stages(
             let report = sync.stream(&source.name, source.connector.as_ref(), stream).await?;
             summary.new |= report.batches > 0;
             let table = raw::table_name(&source.name, &stream.name);
-            epochs.insert(table.clone(), report.epoch);
+            epochs.insert(table.clone(), rows_so_far(&report.totals));
             summary.tables.insert(table, report.version);
             for (partition, message, hint) in &report.errors {
                 let hint = hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
@@ -269,7 +276,7 @@ async fn stages(
                 tributary_lake::Error::NoTable(format!("{}, which {} is made from", mapping.raw, mapping.id))
             })?;
             let log = StreamLog::open(lake, &table, stream_id(&mapping.source, &mapping.stream)).await?;
-            epochs.insert(mapping.raw.clone(), log.epoch.map_or(0, |epoch| i64::from(epoch.number)));
+            epochs.insert(mapping.raw.clone(), rows_so_far(&log.totals));
             summary.tables.insert(mapping.raw.clone(), table.version());
         }
     }

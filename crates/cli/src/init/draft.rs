@@ -12,6 +12,8 @@ use crate::sheet::clip;
 /// A source to write, and what is guessed of it.
 pub struct Source {
     pub name: String,
+    /// Its file, or the pattern of its files.
+    pub path: String,
     pub connector: &'static str,
     /// The connector's own keys: where it reads, and how.
     pub config: Configuration,
@@ -40,14 +42,22 @@ pub fn render(name: &str, sources: &[Source], mapped: bool) -> String {
         let mut maps = String::new();
         source.guess.maps.iter().for_each(|map| maps.push_str(&map_table(source, map)));
         if !source.guess.unused.is_empty() && !maps.is_empty() {
-            maps.push_str(&format!("# Not mapped of `{}`: {}\n", source.name, comment(&source.guess.unused.join(", "))));
+            maps.push_str(&format!(
+                "# Not mapped of `{}`: {}\n",
+                source.name,
+                comment(&source.guess.unused.join(", "))
+            ));
         }
         if maps.is_empty() {
             maps = format!("\n{}", commented(&blank_map(source)));
         }
         text.push_str(&if mapped { maps } else { commented(&maps) });
     }
-    if sources.iter().flat_map(|source| &source.guess.maps).any(|map| map.identifiers.iter().any(|(kind, ..)| *kind == "external_id")) {
+    if sources
+        .iter()
+        .flat_map(|source| &source.guess.maps)
+        .any(|map| map.identifiers.iter().any(|(kind, ..)| *kind == "external_id"))
+    {
         text.push_str("\n# Equal customer numbers of one `scope` are one person.\n[merge.identifiers]\nexternal_id = { strength = \"strong\" }\n");
     }
     text
@@ -57,7 +67,11 @@ fn source_table(source: &Source) -> String {
     let mut lines = vec![("connector", string(source.connector), "")];
     lines.extend(source.config.iter().chain(&source.pinned).map(|(key, value)| (key.as_str(), toml(value), "")));
     lines.push(match source.chinese {
-        true => ("timezone", string("Asia/Shanghai"), "a guess: the zone of times that carry none; phones are +86, sums CNY"),
+        true => (
+            "timezone",
+            string("Asia/Shanghai"),
+            "a guess: the zone of times that carry none; phones are +86, sums CNY",
+        ),
         false => ("timezone", string("UTC"), "a guess: the zone of times that carry none"),
     });
     if !source.chinese && source.phones {
@@ -71,7 +85,9 @@ fn source_table(source: &Source) -> String {
     let key = format!("[{}]", source.guess.primary_key.iter().map(|name| string(name)).collect::<Vec<_>>().join(", "));
     let why = format!("by the first {} rows; does it always name one record?", source.rows);
     match (source.guess.primary_key.is_empty(), source.guess.sure) {
-        (true, _) => lines.push(("# primary_key", "[\"…\"]".into(), "none found: a record is known by its place in its file")),
+        (true, _) => {
+            lines.push(("# primary_key", "[\"…\"]".into(), "none found: a record is known by its place in its file"))
+        }
         (false, true) => lines.push(("primary_key", key, "")),
         (false, false) => lines.push(("# primary_key", key, &why)),
     }
@@ -86,7 +102,11 @@ fn source_table(source: &Source) -> String {
 }
 
 fn map_table(source: &Source, map: &Map) -> String {
-    let mut text = format!("\n[[map]]\nfrom = {}\nto   = {}\n", string(&format!("{}.{}", source.name, source.stream)), string(map.to));
+    let mut text = format!(
+        "\n[[map]]\nfrom = {}\nto   = {}\n",
+        string(&format!("{}.{}", source.name, source.stream)),
+        string(map.to)
+    );
     if let Some(each) = &map.each {
         text.push_str(&format!("each = {}\n", string(&path(each))));
     }
@@ -120,7 +140,9 @@ fn blank_map(source: &Source) -> String {
 }
 
 fn commented(text: &str) -> String {
-    text.lines().map(|line| if line.is_empty() || line.starts_with('#') { format!("{line}\n") } else { format!("# {line}\n") }).collect()
+    text.lines()
+        .map(|line| if line.is_empty() || line.starts_with('#') { format!("{line}\n") } else { format!("# {line}\n") })
+        .collect()
 }
 
 fn comment(text: &str) -> String {
@@ -139,7 +161,10 @@ fn sql(value: &Value) -> String {
     match value {
         Value::Column(name) => path(std::slice::from_ref(name)),
         Value::Path(names) => path(names),
-        Value::Sql(sql) => sql.clone(),
+        Value::Moment(date, time) => {
+            let column = |name: &String| path(std::slice::from_ref(name));
+            format!("concat_ws(' ', {}, {})", column(date), column(time))
+        }
         Value::Constant(text) => tributary_clean::literal(text),
     }
 }

@@ -1,12 +1,9 @@
 //! What a stream is about: its entity, the columns of its fields, its key.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use crate::columns::Column;
-use crate::init::words;
-
-/// Fewer rows say too little of a column.
-const ENOUGH: usize = 5;
+use crate::init::{key, words};
 
 /// Where a field's value comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +11,8 @@ pub enum Value {
     Column(String),
     /// A column within others.
     Path(Vec<String>),
-    Sql(String),
+    /// A column of days and one of times of day.
+    Moment(String, String),
     Constant(String),
 }
 
@@ -40,6 +38,7 @@ pub struct Guess {
 }
 
 /// The fields of each entity, and the roles that fill them, the best first.
+#[rustfmt::skip]
 const FIELDS: &[(&str, &[(&str, &[&str])])] = &[
     ("party", &[
         ("record_id", &["customer_id", "member_no", "ouid"]), ("name", &["name"]), ("family_name", &["family_name"]),
@@ -86,14 +85,18 @@ pub fn guess(columns: &[Column]) -> Guess {
     lists.dedup();
     let mut maps = Vec::new();
     for list in lists {
-        let inner = roles(columns.iter().filter(|column| column.list == Some(list.len()) && column.path.starts_with(list)));
+        let inner =
+            roles(columns.iter().filter(|column| column.list == Some(list.len()) && column.path.starts_with(list)));
         maps.extend(element(list, &inner, &outer));
     }
     let mut all = flat(&outer, maps.iter().any(|map| map.to == "order_line"));
     all.append(&mut maps);
-    let (primary_key, sure) = primary_key(columns, &all);
+    let (primary_key, sure) = key::guess(columns, &all);
     let someone = ["customer_id", "member_no"].into_iter().find_map(|role| outer.get(role));
-    if all.is_empty() && sure && someone.is_some_and(|value| matches!(value, Value::Column(name) if primary_key == [name.as_str()])) {
+    if all.is_empty()
+        && sure
+        && someone.is_some_and(|value| matches!(value, Value::Column(name) if primary_key == [name.as_str()]))
+    {
         all.push(map("party", &outer));
     }
     let used: HashSet<String> = all.iter().flat_map(used).chain(primary_key.clone()).collect();
@@ -145,8 +148,7 @@ fn moment(best: &BTreeMap<&'static str, (usize, &Column)>) -> Option<Value> {
     let clock = |text: &String| text.len() <= 12 && text.contains(':');
     let mut times = time.values.iter().flatten().peekable();
     if times.peek().is_some() && times.all(clock) && date.path.len() == 1 && time.path.len() == 1 {
-        let ident = tributary_clean::ident;
-        return Some(Value::Sql(format!("concat_ws(' ', {}, {})", ident(&date.path[0]), ident(&time.path[0]))));
+        return Some(Value::Moment(date.path[0].clone(), time.path[0].clone()));
     }
     Some(value(time))
 }
@@ -181,7 +183,10 @@ fn flat(roles: &Roles, lines: bool) -> Vec<Map> {
         if flat_lines && has("order_no") {
             maps.push(Map { identifiers: Vec::new(), ..map("order_line", roles) });
         }
-    } else if has("sku") && any(&["product_name", "name", "brand", "category", "unit_price"]) && !any(&["phone", "email", "quantity"]) {
+    } else if has("sku")
+        && any(&["product_name", "name", "brand", "category", "unit_price"])
+        && !any(&["phone", "email", "quantity"])
+    {
         maps.push(Map { identifiers: Vec::new(), ..map("product", roles) });
     } else if person {
         maps.push(map("party", roles));
@@ -221,11 +226,17 @@ fn element(list: &[String], inner: &Roles, outer: &Roles) -> Option<Map> {
 
 fn map(to: &'static str, roles: &Roles) -> Map {
     let fields = FIELDS.iter().find(|(entity, _)| *entity == to).map_or(&[][..], |(_, fields)| fields);
-    let fields = fields.iter().filter_map(|(field, from)| Some((*field, from.iter().find_map(|role| roles.get(role))?.clone())));
+    let fields =
+        fields.iter().filter_map(|(field, from)| Some((*field, from.iter().find_map(|role| roles.get(role))?.clone())));
     let mut map = Map { to, fields: fields.collect(), ..Map::default() };
     for (kind, role) in [
-        ("member_no", "member_no"), ("ouid", "ouid"), ("unionid", "unionid"), ("openid", "openid"), ("external_id", "customer_id"),
-        ("phone", "phone"), ("email", "email"),
+        ("member_no", "member_no"),
+        ("ouid", "ouid"),
+        ("unionid", "unionid"),
+        ("openid", "openid"),
+        ("external_id", "customer_id"),
+        ("phone", "phone"),
+        ("email", "email"),
     ] {
         let scope = |value: &Value| match (kind, value) {
             ("member_no", _) => Some("programme".to_owned()),
@@ -252,74 +263,23 @@ fn scale(map: &mut Map) {
 }
 
 fn used(map: &Map) -> Vec<String> {
-    let fields = map.fields.iter().map(|(_, value)| value).chain(map.identifiers.iter().map(|(_, _, value)| value)).chain(&map.key);
+    let fields = map
+        .fields
+        .iter()
+        .map(|(_, value)| value)
+        .chain(map.identifiers.iter().map(|(_, _, value)| value))
+        .chain(&map.key);
     fields
         .flat_map(|value| match value {
             Value::Column(name) => vec![name.clone()],
             Value::Path(path) => match (&map.each, path.split_first()) {
-                (Some(list), Some((each, inner))) if each == "each" => vec![format!("{}[].{}", list.join("."), inner.join("."))],
+                (Some(list), Some((each, inner))) if each == "each" => {
+                    vec![format!("{}[].{}", list.join("."), inner.join("."))]
+                }
                 _ => vec![path.join(".")],
             },
-            Value::Sql(sql) => sql.split('"').map(str::to_owned).collect(),
+            Value::Moment(date, time) => vec![date.clone(), time.clone()],
             Value::Constant(_) => Vec::new(),
         })
         .collect()
-}
-
-/// The first column, or two, that look like ids and name one record each in the sample; and whether that is sure enough.
-fn primary_key(columns: &[Column], maps: &[Map]) -> (Vec<String>, bool) {
-    let top: Vec<&Column> = columns.iter().filter(|column| column.path.len() == 1 && column.list.is_none()).collect();
-    let rows = top.first().map_or(0, |column| column.values.len());
-    let role = |column: &Column| words::role(&column.path).map_or("", |(role, _)| role);
-    let lines = maps.iter().any(|map| map.to == "order_line" && map.each.is_none());
-    let of_someone = maps.first().is_some_and(|map| map.to != "party");
-    let id = |column: &&&Column| match role(column) {
-        "phone" | "email" | "postcode" | "name" | "store" | "line_no" => false,
-        "member_no" | "customer_id" if of_someone => false,
-        "order_no" if lines => false,
-        _ => words::is_id(&column.path[0]),
-    };
-    let with = |wanted: &str| top.iter().find(|column| role(column) == wanted);
-    let both = with("order_no").zip(with("line_no")).map(|(order, line)| vec![*order, *line]);
-    let names = |key: &[&Column]| key.iter().map(|column| column.path[0].clone()).collect();
-    let candidates: Vec<Vec<&Column>> = top.iter().filter(id).map(|column| vec![*column]).chain(both).collect();
-    if let Some(key) = candidates.iter().find(|key| repeats(key, &top) == Some(Repeats::Equal)) {
-        return (names(key), rows >= ENOUGH);
-    }
-    // Rows that share a key and differ are versions of a record, where something says when it was changed.
-    if let Some(key) = candidates.iter().find(|key| repeats(key, &top) == Some(Repeats::Few)) {
-        return (names(key), with("updated").is_some() && rows >= ENOUGH);
-    }
-    let other = top.iter().find(|column| words::is_id(&column.path[0]) && repeats(&[column], &top) == Some(Repeats::Equal));
-    (other.filter(|column| role(column) != "phone").map(|column| names(&[column])).unwrap_or_default(), false)
-}
-
-/// How rows share a key.
-#[derive(Debug, PartialEq)]
-enum Repeats {
-    /// Not at all, or rows that are equal in everything.
-    Equal,
-    /// At most one in ten does.
-    Few,
-}
-
-/// `None`: too many rows share a key, or lack one.
-fn repeats(key: &[&Column], all: &[&Column]) -> Option<Repeats> {
-    let rows = key.first().map_or(0, |column| column.values.len());
-    let row = |of: &[&Column], at: usize| of.iter().map(|column| column.values.get(at).cloned().flatten()).collect::<Vec<_>>();
-    let (mut first, mut differ) = (HashMap::new(), 0);
-    for at in 0..rows {
-        let of_row = row(key, at);
-        if of_row.contains(&None) {
-            return None;
-        }
-        let before = *first.entry(of_row).or_insert(at);
-        differ += usize::from(before != at && row(all, before) != row(all, at));
-    }
-    let shared = rows - first.len();
-    match (rows, differ) {
-        (0 | 1, _) => None,
-        (_, 0) if shared * 2 < rows => Some(Repeats::Equal),
-        _ => (shared * 10 <= rows).then_some(Repeats::Few),
-    }
 }

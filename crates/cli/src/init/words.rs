@@ -2,6 +2,7 @@
 
 /// Roles and the words for them. A column has the role of the longest word in its name; `=` means that the word has to be
 /// all of it. Words of one role stand in the order of preference.
+#[rustfmt::skip]
 const ROLES: &[(&str, &[&str])] = &[
     ("name", &["姓名", "名字", "收货人", "收件人", "联系人", "客户名称", "full name", "customer name", "member name", "contact name",
         "client name", "buyer name", "receiver name", "recipient name", "guest name", "consignee", "=name"]),
@@ -78,6 +79,7 @@ const ROLES: &[(&str, &[&str])] = &[
 ];
 
 /// Names of records in which `name` is a person's.
+#[rustfmt::skip]
 const PEOPLE: &[&str] = &[
     "receiver", "recipient", "consignee", "buyer", "customer", "client", "member", "contact", "user", "person", "profile", "billing",
     "shipping", "shipping address", "billing address", "address", "guest",
@@ -118,7 +120,7 @@ pub fn role(path: &[String]) -> Option<(&'static str, usize)> {
 pub fn is_id(name: &str) -> bool {
     let name = plain(name);
     IDS.iter().any(|word| match word.is_ascii() {
-        true => name.split(' ').next_back() == Some(word) || (name.len() > 3 && *word == "id" && name.ends_with("id")),
+        true => name.split(' ').next_back() == Some(word) || (name.len() > 5 && *word == "id" && name.ends_with("id")),
         false => name.ends_with(word),
     })
 }
@@ -171,14 +173,45 @@ mod tests {
     #[test]
     fn columns_are_known_by_their_names() {
         for (name, role) in [
-            ("姓名(必填)", "name"), ("姓 名", "name"), ("收银员姓名", ""), ("商品名称", "product_name"), ("手机号码", "phone"), ("电子邮箱", "email"),
-            ("出生日期", "birthday"), ("会员卡号", "member_no"), ("小票号", "order_no"), ("退款单号", "refund_no"), ("行号", "line_no"),
-            ("金额", "amount"), ("销售时间", "ordered_at"), ("评分(0-10)", "score"), ("开卡门店", ""), ("开卡日期", "joined"),
-            ("Date of Birth", "birthday"), ("Created Time", "created"), ("Member No", "member_no"), ("Full Name", "name"),
-            ("Mailing Street", "street"), ("Mailing State", "province"), ("Contact Id", "customer_id"), ("orderNo", "order_no"),
-            ("receiver.name", "name"), ("user.name", "name"), ("user name", ""), ("product.name", "product_name"), ("campaign.name", ""), ("shop.name", "store_name"),
-            ("receiver.mobile", "phone"), ("buyer.nick", ""), ("lines.num", "quantity"), ("refunds.refund_id", "refund_no"),
-            ("payment_method", ""), ("post_fee", "shipping"), ("telemetry", ""), ("E-Mail", "email"), ("Qty.", "quantity"),
+            ("姓名(必填)", "name"),
+            ("姓 名", "name"),
+            ("收银员姓名", ""),
+            ("商品名称", "product_name"),
+            ("手机号码", "phone"),
+            ("电子邮箱", "email"),
+            ("出生日期", "birthday"),
+            ("会员卡号", "member_no"),
+            ("小票号", "order_no"),
+            ("退款单号", "refund_no"),
+            ("行号", "line_no"),
+            ("金额", "amount"),
+            ("销售时间", "ordered_at"),
+            ("评分(0-10)", "score"),
+            ("开卡门店", ""),
+            ("开卡日期", "joined"),
+            ("Date of Birth", "birthday"),
+            ("Created Time", "created"),
+            ("Member No", "member_no"),
+            ("Full Name", "name"),
+            ("Mailing Street", "street"),
+            ("Mailing State", "province"),
+            ("Contact Id", "customer_id"),
+            ("orderNo", "order_no"),
+            ("receiver.name", "name"),
+            ("user.name", "name"),
+            ("user name", ""),
+            ("product.name", "product_name"),
+            ("campaign.name", ""),
+            ("shop.name", "store_name"),
+            ("receiver.mobile", "phone"),
+            ("buyer.nick", ""),
+            ("lines.num", "quantity"),
+            ("refunds.refund_id", "refund_no"),
+            ("payment_method", ""),
+            ("post_fee", "shipping"),
+            ("telemetry", ""),
+            ("E-Mail", "email"),
+            ("Qty.", "quantity"),
         ] {
             assert_eq!(of(name), role, "{name}");
         }

@@ -25,7 +25,11 @@ pub fn render(
     let plural = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
     let mut text = format!("\n{}: {} from {}\n", mapping.id, plural(records, "record"), plural(rows, "row"));
     for (why, rows) in &fates.others {
-        text.push_str(&format!("  {} {}: {why}\n", if rows.len() == 1 { "row" } else { "rows" }, clip(&rows.join(", "), 60)));
+        text.push_str(&format!(
+            "  {} {}: {why}\n",
+            if rows.len() == 1 { "row" } else { "rows" },
+            clip(&rows.join(", "), 60)
+        ));
     }
     if records == 0 {
         return Ok(text);
@@ -35,26 +39,27 @@ pub fn render(
         let all = answer.column_by_name(name).map(texts).transpose()?.unwrap_or_default();
         Ok(fates.taken.iter().map(|(row, _)| all.get(*row).cloned().flatten()).collect())
     };
-    let mut add = |label: &str, from: &str, raw: Vec<Option<String>>, value: Vec<Option<String>>, issue: Vec<Option<String>>| {
-        lost.extend(issue.iter().flatten().cloned());
-        let made: Vec<String> = raw
-            .iter()
-            .zip(value)
-            .zip(issue)
-            .map(|((raw, value), issue)| match (raw, value, issue) {
-                (_, _, Some(issue)) => format!("✗ {issue}"),
-                (_, Some(value), None) => value,
-                (Some(raw), None, None) if !raw.trim().is_empty() => "(empty)".into(),
-                (_, None, None) => String::new(),
-            })
-            .collect();
-        let raw: Vec<String> = raw.into_iter().map(Option::unwrap_or_default).collect();
-        let same = raw.iter().zip(&made).all(|(raw, made)| alike(raw, made));
-        sheet.line([label, from], raw);
-        if !same {
-            sheet.line(["", "  →"], made);
-        }
-    };
+    let mut add =
+        |label: &str, from: &str, raw: Vec<Option<String>>, value: Vec<Option<String>>, issue: Vec<Option<String>>| {
+            lost.extend(issue.iter().flatten().cloned());
+            let made: Vec<String> = raw
+                .iter()
+                .zip(value)
+                .zip(issue)
+                .map(|((raw, value), issue)| match (raw, value, issue) {
+                    (_, _, Some(issue)) => format!("✗ {issue}"),
+                    (_, Some(value), None) => value,
+                    (Some(raw), None, None) if !raw.trim().is_empty() => "(empty)".into(),
+                    (_, None, None) => String::new(),
+                })
+                .collect();
+            let raw: Vec<String> = raw.into_iter().map(Option::unwrap_or_default).collect();
+            let same = raw.iter().zip(&made).all(|(raw, made)| alike(raw, made));
+            sheet.line([label, from], raw);
+            if !same {
+                sheet.line(["", "  →"], made);
+            }
+        };
     for (name, expr) in &mapping.fields {
         let (raw, issue) = (pick(&format!("raw_{name}"))?, pick(&format!("x_{name}"))?);
         // A one-line address is taken apart: its parts are below.
@@ -95,7 +100,8 @@ pub fn render(
 
 /// Whether nothing is to be seen of a change: a number may have more zeros at its end.
 fn alike(raw: &str, made: &str) -> bool {
-    let number = |text: &str| text.contains('.') && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-'));
+    let number =
+        |text: &str| text.contains('.') && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'-'));
     let short = |text: &str| match number(text) {
         true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
         false => clip(text, usize::MAX),
