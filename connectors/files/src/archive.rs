@@ -52,13 +52,18 @@ fn check_beyond(small: u64, file: &mut File, name: &str) -> Result<(), Error> {
             if read == 0 {
                 break;
             }
-            if entry_bytes == 0 && chunk[..read.min(4)].contains(&0) && entry.name().is_ok_and(|name| name.ends_with(".xml")) {
+            if entry_bytes == 0
+                && chunk[..read.min(4)].contains(&0)
+                && entry.name().is_ok_and(|name| name.ends_with(".xml"))
+            {
                 return Err(bad("has a part in an encoding that workbooks do not use"));
             }
             entry_bytes += read as u64;
             total += read as u64;
             if total > MAX_BYTES || (total > small && total > packed.saturating_mul(MAX_RATIO)) {
-                return Err(bad("would unpack to far more than a workbook should").hint("save it again, or export it as CSV"));
+                return Err(
+                    bad("would unpack to far more than a workbook should").hint("save it again, or export it as CSV")
+                );
             }
             let seen = carried + read;
             claimed = claimed.max(claimed_strings(&chunk[..seen]));
@@ -83,7 +88,8 @@ fn claimed_strings(xml: &[u8]) -> u64 {
             .iter()
             .skip_while(|b| b.is_ascii_whitespace() || matches!(b, b'=' | b'"' | b'\''))
             .take_while(|b| b.is_ascii_digit());
-        largest = largest.max(digits.fold(0u64, |number, b| number.saturating_mul(10).saturating_add(u64::from(b - b'0'))));
+        largest =
+            largest.max(digits.fold(0u64, |number, b| number.saturating_mul(10).saturating_add(u64::from(b - b'0'))));
     }
     largest
 }
@@ -118,7 +124,8 @@ mod tests {
             out.write_all(b"<sst uniqueCount = '99999999999'><si/></sst>").unwrap();
         });
         assert_eq!(check(&mut claim, "b").unwrap_err().message, "`b` claims more texts than it can hold");
-        let mut good = archive("xl/sharedStrings.xml", |out| out.write_all(b"<sst uniqueCount=\"1\"><si/></sst>").unwrap());
+        let mut good =
+            archive("xl/sharedStrings.xml", |out| out.write_all(b"<sst uniqueCount=\"1\"><si/></sst>").unwrap());
         check(&mut good, "b").unwrap();
     }
 
@@ -131,7 +138,10 @@ mod tests {
             file
         };
         assert_eq!(check(&mut file(b"id,name\n"), "b").unwrap_err().message, "`b` is not an XLSX file");
-        assert_eq!(check(&mut file(b"\xd0\xcf\x11\xe0\xa1"), "b").unwrap_err().message, "`b` is encrypted or in the old Excel format");
+        assert_eq!(
+            check(&mut file(b"\xd0\xcf\x11\xe0\xa1"), "b").unwrap_err().message,
+            "`b` is encrypted or in the old Excel format"
+        );
         assert_eq!(check(&mut file(b"PK\x03\x04half"), "b").unwrap_err().message, "`b` is damaged");
         assert!(check(&mut file(b""), "b").is_err());
     }

@@ -72,9 +72,9 @@ impl Files {
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .map_err(|e| Error::new(Kind::Protocol, "looking at files broke off; this is a fault of the connector").source(e))?
+    tokio::task::spawn_blocking(work).await.map_err(|e| {
+        Error::new(Kind::Protocol, "looking at files broke off; this is a fault of the connector").source(e)
+    })?
 }
 
 #[async_trait]
@@ -86,10 +86,9 @@ impl Connector for Files {
     async fn discover(&self) -> Result<Vec<Stream>, Error> {
         let listing = self.list_some().await?;
         let (this, runtime) = (self.clone(), Handle::current());
-        let schema = blocking(move || {
-            discover::schema(listing.entries, &this.config, &this.settings, &this.timezone, &runtime)
-        })
-        .await?;
+        let schema =
+            blocking(move || discover::schema(listing.entries, &this.config, &this.settings, &this.timezone, &runtime))
+                .await?;
         Ok(vec![Stream {
             name: self.config.stream.clone(),
             schema,

@@ -199,7 +199,8 @@ impl Contents {
             };
             changes.push((file.path, before, position));
         }
-        let touched = changes.iter().filter(|(_, before, now)| before.as_ref().is_some_and(|before| before.scope == now.scope));
+        let touched =
+            changes.iter().filter(|(_, before, now)| before.as_ref().is_some_and(|before| before.scope == now.scope));
         let unmoved: HashSet<Arc<str>> = still
             .iter()
             .filter_map(|path| self.by_path.get(path).map(|position| Arc::clone(&position.scope)))
@@ -233,7 +234,9 @@ impl Contents {
     /// `path` shows no longer what it showed `before`: decides what becomes of those rows.
     fn leave(&mut self, path: &Arc<str>, before: &FilePosition, now: &mut FilePosition, moved: bool, step: &mut Step) {
         let scope = &before.scope;
-        if self.holders.get(scope).is_some_and(|&holders| holders > 0) || step.withdrawals.iter().any(|w| w.scope == *scope) {
+        if self.holders.get(scope).is_some_and(|&holders| holders > 0)
+            || step.withdrawals.iter().any(|w| w.scope == *scope)
+        {
             return;
         }
         if self.on_change == OnChange::Add || moved {
@@ -299,28 +302,47 @@ mod tests {
         fn run(&mut self, files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
             self.time += 1;
             let hash = |path: &str| files.iter().find(|(p, _)| *p == path).map(|(_, content)| (*content).to_owned());
-            let still: BTreeSet<Arc<str>> = self.contents.by_path.iter()
-                .filter(|(path, position)| hash(path).as_ref() == Some(&position.hash)).map(|(path, _)| Arc::clone(path)).collect();
+            let still: BTreeSet<Arc<str>> = self
+                .contents
+                .by_path
+                .iter()
+                .filter(|(path, position)| hash(path).as_ref() == Some(&position.hash))
+                .map(|(path, _)| Arc::clone(path))
+                .collect();
             let stat = Stat { size: 1, mtime: self.time, etag: None };
             let changed: Vec<_> = files.iter().filter(|(path, _)| !still.contains(*path)).collect();
-            let adopted: Vec<_> = changed.iter().filter(|(_, content)| self.contents.knows(content)).map(|(path, content)| Known {
-                path: (*path).into(), stat: stat.clone(), hash: (*content).to_owned(), order_place: (*path).to_owned(),
-            }).collect();
+            let adopted: Vec<_> = changed
+                .iter()
+                .filter(|(_, content)| self.contents.knows(content))
+                .map(|(path, content)| Known {
+                    path: (*path).into(),
+                    stat: stat.clone(),
+                    hash: (*content).to_owned(),
+                    order_place: (*path).to_owned(),
+                })
+                .collect();
             let mut steps = vec![self.contents.adopt(adopted.clone(), &still).unwrap()];
             let mut read = Vec::new();
             for (path, content) in changed.iter().filter(|(path, _)| !adopted.iter().any(|k| *k.path == **path)) {
                 if self.contents.knows(content) {
-                    let known = Known { path: (*path).into(), stat: stat.clone(), hash: (*content).to_owned(), order_place: (*path).to_owned() };
+                    let known = Known {
+                        path: (*path).into(),
+                        stat: stat.clone(),
+                        hash: (*content).to_owned(),
+                        order_place: (*path).to_owned(),
+                    };
                     let still = self.contents.by_path.keys().filter(|p| p.as_ref() != *path).cloned().collect();
                     steps.push(self.contents.adopt(vec![known], &still).unwrap());
                 } else {
                     let fresh = self.contents.fresh(path, (*path).to_owned());
                     read.push(fresh.scope.to_string());
-                    steps.push(self.contents.read(&(*path).into(), stat.clone(), (*content).to_owned(), fresh).unwrap());
+                    steps
+                        .push(self.contents.read(&(*path).into(), stat.clone(), (*content).to_owned(), fresh).unwrap());
                 }
             }
             // What was committed must be enough to go on from.
-            let state = State(self.contents.by_path.iter().map(|(p, v)| (Arc::clone(p), Position::new(v).unwrap())).collect());
+            let state =
+                State(self.contents.by_path.iter().map(|(p, v)| (Arc::clone(p), Position::new(v).unwrap())).collect());
             self.contents = Contents::new(&state, self.contents.on_change).unwrap();
             (read, steps.iter().flat_map(|step| step.withdrawals.iter().map(|w| w.scope.to_string())).collect())
         }
@@ -357,7 +379,10 @@ mod tests {
         assert_eq!(world.run(&[("log", "D"), ("log.1", "C"), ("log.2", "B")]), (s(&["log#4"]), s(&[])));
         assert_eq!(world.run(&[("log", "D"), ("log.1", "B"), ("log.2", "C")]), (s(&[]), s(&[])));
         assert_eq!(world.run(&[("log", "D"), ("log.1", "B"), ("log.2", "C"), ("x", "A")]), (s(&[]), s(&[])));
-        assert_eq!(world.run(&[("log", "D"), ("log.1", "B"), ("log.2", "C"), ("x", "A2")]), (s(&["x#1"]), s(&["log#1"])));
+        assert_eq!(
+            world.run(&[("log", "D"), ("log.1", "B"), ("log.2", "C"), ("x", "A2")]),
+            (s(&["x#1"]), s(&["log#1"]))
+        );
     }
 
     #[test]

@@ -92,7 +92,13 @@ pub fn is_total(record: &[u8], dialect: &CsvDialect, rule: TotalRow) -> bool {
 ///
 /// # Errors
 /// If reading fails or nobody listens any more.
-pub fn read(text: &mut Text, layout: Layout, options: &Options, page_bytes: usize, pages: &mut Pages<'_>) -> Result<(), Halt> {
+pub fn read(
+    text: &mut Text,
+    layout: Layout,
+    options: &Options,
+    page_bytes: usize,
+    pages: &mut Pages<'_>,
+) -> Result<(), Halt> {
     let mut buffer = Vec::with_capacity(page_bytes);
     let mut ended = false;
     // The rows above the table, and the header.
@@ -129,7 +135,8 @@ pub fn read(text: &mut Text, layout: Layout, options: &Options, page_bytes: usiz
             ended = text.fill(&mut buffer, room).map_err(|e| pages.unreadable(e))?;
         }
         let mut cut = cutter.cut(&mut buffer, line, ended);
-        if ended && let Some(Piece::Records { start, end, line, count, last }) = cut.pieces.last_mut()
+        if ended
+            && let Some(Piece::Records { start, end, line, count, last }) = cut.pieces.last_mut()
             && is_total(&buffer[*last..*end], &dialect, options.total_row)
         {
             let line = *line + count_lines(&buffer[*start..*last]);
@@ -160,7 +167,9 @@ fn send(bytes: Bytes, pieces: &[Piece], dialect: &Arc<CsvDialect>, pages: &mut P
                 let page = CsvPage { bytes: bytes.slice(start..end), dialect: Arc::clone(dialect), first_line: line };
                 pages.send(Data::Csv(page), count)?;
             }
-            Piece::Broken { start, end, line, why } => reject(bytes.get(start..end).unwrap_or_default(), line, why, pages)?,
+            Piece::Broken { start, end, line, why } => {
+                reject(bytes.get(start..end).unwrap_or_default(), line, why, pages)?
+            }
         }
     }
     Ok(())
@@ -204,7 +213,13 @@ fn pass_over(
 }
 
 /// Where the line after `from` starts, reading on if need be.
-fn next_line(text: &mut Text, buffer: &mut Vec<u8>, from: usize, page_bytes: usize, ended: &mut bool) -> io::Result<usize> {
+fn next_line(
+    text: &mut Text,
+    buffer: &mut Vec<u8>,
+    from: usize,
+    page_bytes: usize,
+    ended: &mut bool,
+) -> io::Result<usize> {
     loop {
         if let Some(end) = memchr::memchr(b'\n', &buffer[from..]) {
             return Ok(from + end + 1);

@@ -91,7 +91,11 @@ impl Cutter {
                 at = after;
                 continue;
             }
-            let next = if quotes && memchr(self.quote, row).is_some() { self.record_end(page, at, is_last) } else { End::At(end + 1) };
+            let next = if quotes && memchr(self.quote, row).is_some() {
+                self.record_end(page, at, is_last)
+            } else {
+                End::At(end + 1)
+            };
             match next {
                 End::At(next) if next - at > MAX_RECORD => {
                     pieces.extend(open.take());
@@ -201,10 +205,13 @@ impl Cutter {
     fn closing(&self, page: &[u8], from: usize, is_last: bool) -> Result<usize, End> {
         let limit = page.len().min(from + CsvDialect::MAX_FIELD_BYTES + 1);
         let too_many_lines = |end: usize| {
-            end - from > CsvDialect::MAX_FIELD_LINES && count_lines(&page[from..end]) > CsvDialect::MAX_FIELD_LINES as u64
+            end - from > CsvDialect::MAX_FIELD_LINES
+                && count_lines(&page[from..end]) > CsvDialect::MAX_FIELD_LINES as u64
         };
         let mut at = from;
-        while at < limit && let Some(found) = memchr(self.quote, &page[at..limit]) {
+        while at < limit
+            && let Some(found) = memchr(self.quote, &page[at..limit])
+        {
             let close = at + found;
             match page.get(close + 1) {
                 Some(&next) if next == self.quote => at = close + 2,

@@ -29,7 +29,13 @@ const JSON_BYTES: usize = 16 << 20;
 ///
 /// # Errors
 /// If none of the files that were looked into can be read, or a key is not among their columns.
-pub fn schema(mut entries: Vec<Entry>, config: &Config, settings: &Settings, timezone: &str, runtime: &Handle) -> Result<SchemaRef, Error> {
+pub fn schema(
+    mut entries: Vec<Entry>,
+    config: &Config,
+    settings: &Settings,
+    timezone: &str,
+    runtime: &Handle,
+) -> Result<SchemaRef, Error> {
     if settings.order == Order::Mtime {
         entries.sort_by_key(|entry| entry.stat.mtime);
     }
@@ -48,7 +54,8 @@ pub fn schema(mut entries: Vec<Entry>, config: &Config, settings: &Settings, tim
             Err(e) => failed = failed.or(Some(e)),
         }
     }
-    let json: Vec<&Entry> = entries.iter().filter(|entry| matches!(settings.format_of(entry), Ok(Format::Jsonl))).collect();
+    let json: Vec<&Entry> =
+        entries.iter().filter(|entry| matches!(settings.format_of(entry), Ok(Format::Jsonl))).collect();
     let mut shape = Shape::Null;
     for entry in &json[json.len().saturating_sub(JSON_FILES)..] {
         match records(entry, settings, runtime) {
@@ -68,14 +75,22 @@ pub fn schema(mut entries: Vec<Entry>, config: &Config, settings: &Settings, tim
     for name in config.primary_key.iter().chain(&config.version) {
         if !fields.iter().any(|(known, _)| known == name) {
             let known: Vec<_> = fields.iter().map(|(known, _)| format!("`{known}`")).collect();
-            return Err(Error::new(Kind::Config, format!("no file has a column `{name}`")).hint(format!("columns: {}", known.join(", "))));
+            return Err(Error::new(Kind::Config, format!("no file has a column `{name}`"))
+                .hint(format!("columns: {}", known.join(", "))));
         }
     }
-    Ok(Arc::new(Schema::new(fields.iter().map(|(name, data_type)| field(name, data_type, timezone)).collect::<Vec<_>>())))
+    Ok(Arc::new(Schema::new(
+        fields.iter().map(|(name, data_type)| field(name, data_type, timezone)).collect::<Vec<_>>(),
+    )))
 }
 
 /// The columns of a file that holds a table.
-fn table(entry: &Entry, format: Format, settings: &Settings, runtime: &Handle) -> Result<Vec<(String, DataType)>, Error> {
+fn table(
+    entry: &Entry,
+    format: Format,
+    settings: &Settings,
+    runtime: &Handle,
+) -> Result<Vec<(String, DataType)>, Error> {
     let names = match format {
         Format::Csv | Format::Jsonl => {
             let (_, input) = Input::open(entry, runtime)?;
@@ -85,8 +100,12 @@ fn table(entry: &Entry, format: Format, settings: &Settings, runtime: &Handle) -
         _ if entry.stat.size == 0 => Vec::new(),
         Format::Parquet => {
             let schema = match &entry.place {
-                Place::Local(path) => parquet::schema(File::open(path).map_err(|e| input::unreadable(entry, e))?, &entry.partition)?,
-                Place::Remote(store, path) => runtime.block_on(parquet::remote_schema(store, path, entry.stat.size, &entry.partition))?,
+                Place::Local(path) => {
+                    parquet::schema(File::open(path).map_err(|e| input::unreadable(entry, e))?, &entry.partition)?
+                }
+                Place::Remote(store, path) => {
+                    runtime.block_on(parquet::remote_schema(store, path, entry.stat.size, &entry.partition))?
+                }
             };
             return Ok(schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect());
         }
@@ -96,10 +115,12 @@ fn table(entry: &Entry, format: Format, settings: &Settings, runtime: &Handle) -
                 Place::Remote(..) => input::whole(entry, runtime)?.1,
             };
             let mut workbook = Workbook::open(file, &entry.partition)?;
-            workbook.table(&settings.xlsx, |table| Ok(table.header.into_values().collect())).map_err(|halt| match halt {
-                Halt::File(e) => e,
-                Halt::Closed => Error::new(Kind::Data, format!("`{}` could not be read", entry.partition)),
-            })?
+            workbook.table(&settings.xlsx, |table| Ok(table.header.into_values().collect())).map_err(
+                |halt| match halt {
+                    Halt::File(e) => e,
+                    Halt::Closed => Error::new(Kind::Data, format!("`{}` could not be read", entry.partition)),
+                },
+            )?
         }
     };
     Ok(names.into_iter().map(|name| (name, DataType::Utf8)).collect())
@@ -116,7 +137,9 @@ fn records(entry: &Entry, settings: &Settings, runtime: &Handle) -> Result<Shape
         ended = text.fill(&mut buffer, 1 << 20).map_err(failed)?;
     }
     let lines = buffer.split(|&b| b == b'\n').filter(|line| !line.trim_ascii().is_empty()).take(JSON_RECORDS);
-    let shapes = lines.filter_map(|line| serde_json::from_slice::<Shape>(line).ok()).filter(|shape| matches!(shape, Shape::Object(_)));
+    let shapes = lines
+        .filter_map(|line| serde_json::from_slice::<Shape>(line).ok())
+        .filter(|shape| matches!(shape, Shape::Object(_)));
     Ok(shapes.fold(Shape::Null, Shape::or))
 }
 
@@ -134,7 +157,9 @@ fn join(fields: &mut Vec<(String, DataType)>, more: Vec<(String, DataType)>) {
 fn joined(a: &DataType, b: &DataType) -> DataType {
     match (a, b) {
         (DataType::Struct(a), DataType::Struct(b)) => {
-            let pairs = |fields: &arrow::datatypes::Fields| fields.iter().map(|f| (f.name().clone(), f.data_type().clone())).collect();
+            let pairs = |fields: &arrow::datatypes::Fields| {
+                fields.iter().map(|f| (f.name().clone(), f.data_type().clone())).collect()
+            };
             let mut fields: Vec<(String, DataType)> = pairs(a);
             join(&mut fields, pairs(b));
             DataType::Struct(fields.into_iter().map(|(name, data_type)| Field::new(name, data_type, true)).collect())
@@ -166,9 +191,12 @@ fn declare(fields: &mut Vec<(String, DataType)>, columns: &BTreeMap<String, Colu
 /// `data_type` with the field at `path` in it declared; lists on the way are passed through.
 fn declared_within(data_type: &DataType, path: &str, declared: &DataType) -> DataType {
     let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
-    let inner = |before: &DataType| rest.map_or_else(|| declared.clone(), |rest| declared_within(before, rest, declared));
+    let inner =
+        |before: &DataType| rest.map_or_else(|| declared.clone(), |rest| declared_within(before, rest, declared));
     match data_type {
-        DataType::List(item) => DataType::List(Arc::new(Field::new("item", declared_within(item.data_type(), path, declared), true))),
+        DataType::List(item) => {
+            DataType::List(Arc::new(Field::new("item", declared_within(item.data_type(), path, declared), true)))
+        }
         DataType::Struct(fields) => {
             let mut fields: Vec<FieldRef> = fields.iter().cloned().collect();
             match fields.iter_mut().find(|field| field.name() == name) {

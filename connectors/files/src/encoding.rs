@@ -16,8 +16,9 @@ const SAMPLE: usize = 64 * 1024;
 /// [`Kind::Config`] if there is none of that label.
 pub fn by_label(label: &str) -> Result<&'static Encoding, Error> {
     Encoding::for_label(label.as_bytes()).map(widest).ok_or_else(|| {
-        Error::new(Kind::Config, format!("there is no encoding `{label}`"))
-            .hint("known are the labels of the WHATWG: `utf-8`, `gb18030`, `gbk`, `big5`, `utf-16le`, `windows-1252`, …")
+        Error::new(Kind::Config, format!("there is no encoding `{label}`")).hint(
+            "known are the labels of the WHATWG: `utf-8`, `gb18030`, `gbk`, `big5`, `utf-16le`, `windows-1252`, …",
+        )
     })
 }
 
@@ -43,9 +44,8 @@ fn by_bytes(head: &[u8]) -> &'static Encoding {
     let sample = sample.iter().rposition(|&b| b == b'\n').map_or(sample, |newline| &sample[..=newline]);
     let lines: Vec<&[u8]> = sample.split_inclusive(|&b| b == b'\n').filter(|line| !line.is_ascii()).collect();
     let share = |encoding: &'static Encoding| {
-        let (good, bad): (Vec<&[u8]>, Vec<&[u8]>) = lines
-            .iter()
-            .partition(|line| encoding.decode_without_bom_handling_and_without_replacement(line).is_some());
+        let (good, bad): (Vec<&[u8]>, Vec<&[u8]>) =
+            lines.iter().partition(|line| encoding.decode_without_bom_handling_and_without_replacement(line).is_some());
         (good.len() >= bad.len() * 9).then_some(good)
     };
     if share(UTF_8).is_some() || ends_within_utf8(&lines) {
@@ -93,7 +93,10 @@ fn widest(encoding: &'static Encoding) -> &'static Encoding {
 
 /// Whether records can be cut from the bytes as they are: line ends, quotes and commas are never part of a character.
 pub fn is_cut_as_it_is(encoding: &'static Encoding) -> bool {
-    encoding == UTF_8 || encoding == GB18030 || encoding == GBK || (encoding.is_single_byte() && encoding.is_ascii_compatible())
+    encoding == UTF_8
+        || encoding == GB18030
+        || encoding == GBK
+        || (encoding.is_single_byte() && encoding.is_ascii_compatible())
         || encoding == BIG5
 }
 

@@ -119,7 +119,8 @@ pub fn header(rows: &[&[String]]) -> Option<usize> {
 pub fn names(cells: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(cells.len());
     for (place, cell) in cells.iter().enumerate() {
-        let invisible = |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{200c}' | '\u{200d}' | '\0');
+        let invisible =
+            |c: char| c.is_whitespace() || matches!(c, '\u{feff}' | '\u{200b}' | '\u{200c}' | '\u{200d}' | '\0');
         let plain = cell.trim_matches(invisible).replace("\r\n", " ").replace(['\n', '\r'], " ");
         let plain = if plain.is_empty() { format!("column_{}", place + 1) } else { plain };
         let mut name = plain.clone();
@@ -142,7 +143,20 @@ pub fn is_total(cells: &[String], width: usize) -> bool {
 
 fn is_sum_word(cell: &str) -> bool {
     const WORDS: [&str; 14] = [
-        "合计", "总计", "小计", "共计", "总和", "汇总", "合計", "總計", "小計", "grand total", "sub total", "subtotal", "total", "sum",
+        "合计",
+        "总计",
+        "小计",
+        "共计",
+        "总和",
+        "汇总",
+        "合計",
+        "總計",
+        "小計",
+        "grand total",
+        "sub total",
+        "subtotal",
+        "total",
+        "sum",
     ];
     const ENDINGS: [&str; 8] = ["", "金额", "数量", "人数", "笔数", "条数", "行", "项"];
     let text: String = cell.chars().filter(|c| !c.is_whitespace() || c.is_ascii()).collect();
@@ -164,7 +178,9 @@ fn is_amount(cell: &str) -> bool {
     let mut digits = 0;
     let plain = cell.chars().all(|c| {
         digits += usize::from(c.is_ascii_digit());
-        c.is_ascii_digit() || c.is_whitespace() || matches!(c, '.' | ',' | '，' | '+' | '-' | '(' | ')' | '$' | '¥' | '￥' | '€' | '£')
+        c.is_ascii_digit()
+            || c.is_whitespace()
+            || matches!(c, '.' | ',' | '，' | '+' | '-' | '(' | ')' | '$' | '¥' | '￥' | '€' | '£')
     });
     // Longer runs of digits are phones and card numbers, not sums.
     (plain && digits > 0 && longest_run(cell) <= 10) || matches!(cell, "-" | "--" | "/" | "—")
@@ -177,7 +193,8 @@ fn longest_run(cell: &str) -> usize {
 /// Digits with what stands between the digits of numbers, dates and times.
 fn is_number_like(cell: &str) -> bool {
     let cell = cell.trim();
-    cell.contains(|c: char| c.is_ascii_digit()) && cell.chars().all(|c| c.is_ascii_digit() || " .,;:-+/%$¥￥".contains(c))
+    cell.contains(|c: char| c.is_ascii_digit())
+        && cell.chars().all(|c| c.is_ascii_digit() || " .,;:-+/%$¥￥".contains(c))
 }
 
 fn is_blank(cell: &str) -> bool {
@@ -228,14 +245,25 @@ mod tests {
     fn sums_are_told_from_records() {
         let total = |cells: &[&str]| is_total(&cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>(), 4);
         for cells in [
-            &["合计", "", "3", "1,149.00"][..], &["总计：", "", "", ""], &["", "合 计", "", "¥12.5"], &["Total", "12"],
-            &["合计: 3 笔"], &["Grand Total", "", "-", "($33.62)"], &["小计(元)", "1", "2", "3"], &["TOTAL 3", "", "", ""],
+            &["合计", "", "3", "1,149.00"][..],
+            &["总计：", "", "", ""],
+            &["", "合 计", "", "¥12.5"],
+            &["Total", "12"],
+            &["合计: 3 笔"],
+            &["Grand Total", "", "-", "($33.62)"],
+            &["小计(元)", "1", "2", "3"],
+            &["TOTAL 3", "", "", ""],
         ] {
             assert!(total(cells), "{cells:?}");
         }
         for cells in [
-            &["Total Wine & More", "上海", "", ""][..], &["Total Wine & More", "1", "2", "3"], &["合计", "张伟", "", ""],
-            &["合计", "13800138000", "", ""], &["总计科技有限公司", "", "1", "2"], &["M001", "", "", ""], &["", "", "", ""],
+            &["Total Wine & More", "上海", "", ""][..],
+            &["Total Wine & More", "1", "2", "3"],
+            &["合计", "张伟", "", ""],
+            &["合计", "13800138000", "", ""],
+            &["总计科技有限公司", "", "1", "2"],
+            &["M001", "", "", ""],
+            &["", "", "", ""],
         ] {
             assert!(!total(cells), "{cells:?}");
         }

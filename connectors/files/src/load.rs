@@ -59,7 +59,9 @@ impl Settings {
             return Err(Error::new(Kind::Config, "`delimiter` and `quote` are the same"));
         }
         if config.header.as_ref().is_some_and(Vec::is_empty) {
-            return Err(Error::new(Kind::Config, "`header` is empty").hint("leave it out if the files have a header row"));
+            return Err(
+                Error::new(Kind::Config, "`header` is empty").hint("leave it out if the files have a header row")
+            );
         }
         let (skip_rows, header, total_row) = (config.skip_rows, config.header.clone(), config.total_row);
         Ok(Self {
@@ -95,7 +97,12 @@ fn byte(name: &str, text: &str) -> Result<u8, Error> {
 ///
 /// # Errors
 /// If the file cannot be read, or changed or vanished meanwhile: its pages must not be used then.
-pub fn load(entry: &Entry, settings: &Settings, runtime: &Handle, pages: &mut Pages<'_>) -> Result<(Stat, String), Halt> {
+pub fn load(
+    entry: &Entry,
+    settings: &Settings,
+    runtime: &Handle,
+    pages: &mut Pages<'_>,
+) -> Result<(Stat, String), Halt> {
     let format = settings.format_of(entry)?;
     let (stat, hash) = match format {
         Format::Csv | Format::Jsonl => text(entry, format, settings, runtime, pages)?,

@@ -54,7 +54,9 @@ pub fn stat(path: &Path) -> std::io::Result<Stat> {
 pub fn stat_of(meta: &Metadata) -> Stat {
     let mtime = meta.modified().map_or(0, |time| match time.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
-        Err(_) => UNIX_EPOCH.duration_since(time).map_or(0, |before| -i64::try_from(before.as_micros()).unwrap_or(i64::MAX)),
+        Err(_) => {
+            UNIX_EPOCH.duration_since(time).map_or(0, |before| -i64::try_from(before.as_micros()).unwrap_or(i64::MAX))
+        }
     });
     Stat { size: meta.len(), mtime, etag: None }
 }
@@ -71,7 +73,11 @@ fn partition(patterns: &Patterns, path: &Path) -> Arc<str> {
 
 fn found(patterns: &Patterns, path: PathBuf, meta: &Metadata, listing: &mut Listing) {
     if meta.is_file() {
-        listing.entries.push(Entry { partition: partition(patterns, &path), stat: stat_of(meta), place: Place::Local(path) });
+        listing.entries.push(Entry {
+            partition: partition(patterns, &path),
+            stat: stat_of(meta),
+            place: Place::Local(path),
+        });
     }
 }
 
@@ -118,8 +124,11 @@ impl Walk<'_> {
             return Err(Error::new(Kind::Config, "a file's name is not UTF-8").hint("rename it"));
         }
         if is_link && !fs::canonicalize(path).is_ok_and(|target| target.starts_with(&self.root)) {
-            return Err(Error::new(Kind::Refused, format!("`{}` is a link that leads outside `{}`", relative.display(), self.pattern.text))
-                .hint("copy the file, or name its directory in `path`"));
+            return Err(Error::new(
+                Kind::Refused,
+                format!("`{}` is a link that leads outside `{}`", relative.display(), self.pattern.text),
+            )
+            .hint("copy the file, or name its directory in `path`"));
         }
         if meta.is_dir() {
             if fs::canonicalize(path).is_ok_and(|directory| self.seen.insert(directory)) {

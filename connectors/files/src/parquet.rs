@@ -41,7 +41,8 @@ pub async fn remote_schema(
     size: u64,
     name: &str,
 ) -> Result<Schema, Error> {
-    let damaged = |e: ParquetError| Error::new(Kind::Data, format!("`{name}` is not a Parquet file, or is damaged")).source(e);
+    let damaged =
+        |e: ParquetError| Error::new(Kind::Data, format!("`{name}` is not a Parquet file, or is damaged")).source(e);
     let mut wanted = FOOTER;
     loop {
         let end: Bytes = store
@@ -51,7 +52,8 @@ pub async fn remote_schema(
         match footer(&end, size) {
             Ok(metadata) => {
                 let file = metadata.file_metadata();
-                let schema = parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).map_err(damaged)?;
+                let schema =
+                    parquet_to_arrow_schema(file.schema_descr(), file.key_value_metadata()).map_err(damaged)?;
                 return Ok(plain_schema(&schema));
             }
             Err(ParquetError::NeedMoreData(more)) if more as u64 > wanted && wanted < size => wanted = more as u64,
@@ -80,7 +82,15 @@ pub fn read(file: File, pages: &mut Pages<'_>) -> Result<(), Halt> {
     let name = pages.partition().to_owned();
     let damaged = |rows: u64, e: Option<arrow::error::ArrowError>| {
         let mut left = rows;
-        let group = groups.iter().position(|&group| left < group || { left -= group; false }).unwrap_or(groups.len());
+        let group = groups
+            .iter()
+            .position(|&group| {
+                left < group || {
+                    left -= group;
+                    false
+                }
+            })
+            .unwrap_or(groups.len());
         let error = Error::new(Kind::Data, format!("`{name}` is damaged in row group {group}"));
         Halt::File(match e {
             Some(e) => error.source(e),
@@ -124,7 +134,9 @@ fn plain_type(data_type: &DataType) -> DataType {
         &Decimal256(precision, scale) if precision <= 38 => Decimal128(precision, scale),
         Decimal256(..) => Utf8,
         Dictionary(_, values) => plain_type(values),
-        List(item) | LargeList(item) | FixedSizeList(item, _) | ListView(item) | LargeListView(item) => List(plain(item)),
+        List(item) | LargeList(item) | FixedSizeList(item, _) | ListView(item) | LargeListView(item) => {
+            List(plain(item))
+        }
         Struct(fields) => Struct(fields.iter().map(plain).collect()),
         other => other.clone(),
     }

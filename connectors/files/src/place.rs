@@ -130,7 +130,8 @@ impl Patterns {
         if local.is_empty() && remote.is_empty() {
             return Err(Error::new(Kind::Config, "`path` is empty").hint("`path = \"exports/**/*.csv\"`"));
         }
-        let local_root = local.iter().map(|pattern| pattern.root.clone()).reduce(|a, b| common(&a, &b)).unwrap_or_default();
+        let local_root =
+            local.iter().map(|pattern| pattern.root.clone()).reduce(|a, b| common(&a, &b)).unwrap_or_default();
         Ok(Self { local, local_root, remote })
     }
 

@@ -62,7 +62,9 @@ impl Reader for FilesReader {
         }
         // The thread has let go of the channel, so it has ended or is about to.
         match self.thread.take().map(JoinHandle::join) {
-            Some(Err(_)) => Err(Error::new(Kind::Protocol, "reading files broke off; this is a fault of the connector")),
+            Some(Err(_)) => {
+                Err(Error::new(Kind::Protocol, "reading files broke off; this is a fault of the connector"))
+            }
             _ => Ok(None),
         }
     }
@@ -117,7 +119,9 @@ impl Run {
         let (mut known, mut rest) = (Vec::new(), Vec::new());
         for entry in changed {
             // What cannot be hashed cannot be read either, and is reported then.
-            if self.contents.may_know(entry.stat.size) && let Ok((stat, hash)) = input::hash(&entry, &self.runtime) {
+            if self.contents.may_know(entry.stat.size)
+                && let Ok((stat, hash)) = input::hash(&entry, &self.runtime)
+            {
                 if self.contents.knows(&hash) {
                     known.push(self.known(&entry, stat, hash));
                     continue;
@@ -136,7 +140,9 @@ impl Run {
     /// Takes one file. On an error says which.
     fn file(&mut self, mut entry: Entry) -> Result<(), (Arc<str>, Halt)> {
         // It may have waited its turn for long.
-        if let Place::Local(path) = &entry.place && let Ok(stat) = local::stat(path) {
+        if let Place::Local(path) = &entry.place
+            && let Ok(stat) = local::stat(path)
+        {
             entry.stat = stat;
         }
         let partition = Arc::clone(&entry.partition);

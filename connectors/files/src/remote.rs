@@ -22,7 +22,9 @@ use crate::place::{Entry, Listing, Place, RemotePattern, Stat};
 /// # Errors
 /// [`Kind::Config`] or [`Kind::Auth`] if the settings or secrets do not make one.
 pub async fn store(pattern: &RemotePattern, storage: &Storage) -> Result<Arc<dyn ObjectStore>, Error> {
-    let failed = |e| Error::new(Kind::Config, format!("the object store of `{}` is not set up", pattern.text)).source(Clean::of(&e));
+    let failed = |e| {
+        Error::new(Kind::Config, format!("the object store of `{}` is not set up", pattern.text)).source(Clean::of(&e))
+    };
     Ok(match pattern.scheme.as_str() {
         "gs" => {
             let mut builder = GoogleCloudStorageBuilder::from_env().with_bucket_name(&pattern.bucket);
@@ -149,7 +151,9 @@ impl Read for Reading {
 fn io_error(e: object_store::Error) -> io::Error {
     let kind = match e {
         object_store::Error::NotFound { .. } => io::ErrorKind::NotFound,
-        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+            io::ErrorKind::PermissionDenied
+        }
         _ => io::ErrorKind::Other,
     };
     io::Error::new(kind, Clean::of(&e))
@@ -211,7 +215,8 @@ mod tests {
         let patterns = Patterns::parse(&["s3://b/p/**/*".to_owned()], std::path::Path::new("/")).unwrap();
         let mut listing = Listing::default();
         list(&patterns.remote[0], store, &mut listing).await.unwrap();
-        let mut reader = FilesReader::start(Arc::new(Settings::default()), listing.sorted(), &State(state.clone())).unwrap();
+        let mut reader =
+            FilesReader::start(Arc::new(Settings::default()), listing.sorted(), &State(state.clone())).unwrap();
         let mut said = Vec::new();
         while let Some(event) = reader.next().await.unwrap() {
             said.push(match event {
@@ -236,32 +241,38 @@ mod tests {
     #[tokio::test]
     async fn objects_are_taken_once_per_content() {
         let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let put = async |path: &str, text: &'static str| store.put(&path.into(), text.into()).await.map(|_| ()).unwrap();
+        let put =
+            async |path: &str, text: &'static str| store.put(&path.into(), text.into()).await.map(|_| ()).unwrap();
         put("p/a.csv", "id\n1\n").await;
         put("p/x/b.csv", "id\n1\n").await;
         put("p/x/c.xlsx", "no workbook").await;
         put("q/d.csv", "id\n9\n").await;
         let mut state = BTreeMap::new();
-        assert_eq!(run(&store, &mut state).await, [
-            "s3://b/p/a.csv#1 1\n",
-            "checkpoint s3://b/p/a.csv",
-            "checkpoint s3://b/p/x/b.csv",
-            "`s3://b/p/x/c.xlsx` is not an XLSX file",
-        ]);
+        assert_eq!(
+            run(&store, &mut state).await,
+            [
+                "s3://b/p/a.csv#1 1\n",
+                "checkpoint s3://b/p/a.csv",
+                "checkpoint s3://b/p/x/b.csv",
+                "`s3://b/p/x/c.xlsx` is not an XLSX file",
+            ]
+        );
         put("p/a.csv", "id\n1\n2\n").await;
         store.delete(&"p/x/c.xlsx".into()).await.unwrap();
-        assert_eq!(run(&store, &mut state).await, [
-            "unchanged s3://b/p/x/b.csv",
-            "s3://b/p/a.csv#2 1\n2\n",
-            "checkpoint s3://b/p/a.csv",
-        ]);
+        assert_eq!(
+            run(&store, &mut state).await,
+            ["unchanged s3://b/p/x/b.csv", "s3://b/p/a.csv#2 1\n2\n", "checkpoint s3://b/p/a.csv",]
+        );
         put("p/x/b.csv", "id\n3\n").await;
-        assert_eq!(run(&store, &mut state).await, [
-            "unchanged s3://b/p/a.csv",
-            "s3://b/p/x/b.csv#1 3\n",
-            "withdraw s3://b/p/a.csv#1",
-            "checkpoint s3://b/p/x/b.csv",
-        ]);
+        assert_eq!(
+            run(&store, &mut state).await,
+            [
+                "unchanged s3://b/p/a.csv",
+                "s3://b/p/x/b.csv#1 3\n",
+                "withdraw s3://b/p/a.csv#1",
+                "checkpoint s3://b/p/x/b.csv",
+            ]
+        );
     }
 
     #[test]

@@ -128,15 +128,19 @@ mod tests {
 
     #[test]
     fn shapes_of_records_are_joined() {
-        let shape = [r#"{"a":1,"b":{"x":null},"l":[],"m":1}"#, r#"{"b":{"y":"s","x":2},"l":[{"z":1},null],"a":null,"m":{"k":1},"e":{}}"#]
-            .iter()
-            .map(|text| serde_json::from_str::<Shape>(text).unwrap())
-            .reduce(Shape::or)
-            .unwrap();
+        let shape = [
+            r#"{"a":1,"b":{"x":null},"l":[],"m":1}"#,
+            r#"{"b":{"y":"s","x":2},"l":[{"z":1},null],"a":null,"m":{"k":1},"e":{}}"#,
+        ]
+        .iter()
+        .map(|text| serde_json::from_str::<Shape>(text).unwrap())
+        .reduce(Shape::or)
+        .unwrap();
         let DataType::Struct(fields) = shape.data_type() else { panic!() };
         let text: Vec<String> = fields.iter().map(|field| format!("{}: {}", field.name(), field.data_type())).collect();
-        assert_eq!(text, [
-            "a: Utf8", "b: Struct(\"x\": Utf8, \"y\": Utf8)", "l: List(Struct(\"z\": Utf8))", "m: Utf8", "e: Utf8",
-        ]);
+        assert_eq!(
+            text,
+            ["a: Utf8", "b: Struct(\"x\": Utf8, \"y\": Utf8)", "l: List(Struct(\"z\": Utf8))", "m: Utf8", "e: Utf8",]
+        );
     }
 }

@@ -160,7 +160,8 @@ fn jsonl(text: &Text) -> Sniff {
     };
     let rows = lines().take(ROWS).filter_map(|line| {
         // Exact texts: numbers are not read.
-        let record: std::collections::HashMap<String, Box<serde_json::value::RawValue>> = serde_json::from_str(line).ok()?;
+        let record: std::collections::HashMap<String, Box<serde_json::value::RawValue>> =
+            serde_json::from_str(line).ok()?;
         let cell = |name: &String| {
             let json = record.get(name)?.get();
             (json != "null").then(|| serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned()))
@@ -183,8 +184,10 @@ fn parquet(file: File) -> Result<Sniff, ArrowError> {
 
 fn texts(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
     let options = FormatOptions::default();
-    let columns = batch.columns().iter().map(|array| ArrayFormatter::try_new(array, &options)).collect::<Result<Vec<_>, _>>()?;
-    let cell = |column: usize, row: usize| batch.column(column).is_valid(row).then(|| columns[column].value(row).to_string());
+    let columns =
+        batch.columns().iter().map(|array| ArrayFormatter::try_new(array, &options)).collect::<Result<Vec<_>, _>>()?;
+    let cell =
+        |column: usize, row: usize| batch.column(column).is_valid(row).then(|| columns[column].value(row).to_string());
     Ok((0..batch.num_rows()).map(|row| (0..columns.len()).map(|column| cell(column, row)).collect()).collect())
 }
 
@@ -195,7 +198,8 @@ fn xlsx(file: File, name: &str, options: &xlsx::Options) -> Result<Sniff, Error>
         let columns: Vec<u32> = table.header.keys().copied().collect();
         let (rows, total) = table.first(ROWS)?;
         sniff.total_row = total.map(|cells| cells.into_values().collect());
-        sniff.rows = rows.iter().map(|cells| columns.iter().map(|column| cells.get(column).cloned()).collect()).collect();
+        sniff.rows =
+            rows.iter().map(|cells| columns.iter().map(|column| cells.get(column).cloned()).collect()).collect();
         Ok(sniff)
     });
     read.map_err(|halt| match halt {

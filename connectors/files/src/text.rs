@@ -35,7 +35,10 @@ enum Mode {
     AsItIs,
     /// Lines end with a carriage return alone.
     CarriageReturns,
-    Transcode { decoder: Decoder, carriage_returns: bool },
+    Transcode {
+        decoder: Decoder,
+        carriage_returns: bool,
+    },
 }
 
 impl Text {
@@ -88,7 +91,9 @@ impl Text {
         if matches!(self.mode, Mode::CarriageReturns | Mode::Transcode { carriage_returns: true, .. }) {
             text = text.replace('\r', "\n");
         }
-        if !self.ended && let Some(end) = text.rfind('\n') {
+        if !self.ended
+            && let Some(end) = text.rfind('\n')
+        {
             text.truncate(end + 1);
         }
         text
@@ -181,7 +186,8 @@ mod tests {
 
     #[test]
     fn utf16_comes_out_as_utf8_whatever_the_pieces() {
-        let utf16: Vec<u8> = [0xfeffu16].into_iter().chain("姓名,b\n𠮷,\"x\"\n".encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        let utf16: Vec<u8> =
+            [0xfeffu16].into_iter().chain("姓名,b\n𠮷,\"x\"\n".encode_utf16()).flat_map(u16::to_le_bytes).collect();
         for piece in [1, 3, 1000] {
             assert_eq!(read(&utf16, piece), ("姓名,b\n𠮷,\"x\"\n".as_bytes().to_vec(), "UTF-16LE"));
         }

@@ -68,7 +68,9 @@ impl Workbook {
         let cells = self.xlsx.worksheet_cells_reader(&sheet).map_err(|e| damaged(&self.name, e))?;
         let mut rows = Rows { cells, name: &self.name, count: 0, pending: None, ended: false };
         let mut sample = Vec::new();
-        while sample.len() < layout::ROWS && let Some(row) = rows.next()? {
+        while sample.len() < layout::ROWS
+            && let Some(row) = rows.next()?
+        {
             sample.push(row);
         }
         table(Table::find(sample, rows, options))
@@ -97,7 +99,8 @@ struct Rows<'a, 'b> {
 impl Rows<'_, '_> {
     /// The next row with a filled cell.
     fn next(&mut self) -> Result<Option<SheetRow>, Error> {
-        let mut current: Option<SheetRow> = self.pending.take().map(|(row, column, text)| (row, Cells::from([(column, text)])));
+        let mut current: Option<SheetRow> =
+            self.pending.take().map(|(row, column, text)| (row, Cells::from([(column, text)])));
         while !self.ended {
             let Some(cell) = self.cells.next_cell().map_err(|e| damaged(self.name, e))? else {
                 self.ended = true;
@@ -105,7 +108,8 @@ impl Rows<'_, '_> {
             };
             self.count += 1;
             if self.count > MAX_CELLS {
-                return Err(Error::new(Kind::Data, format!("`{}` has over 10,000,000 cells", self.name)).hint("export it as CSV"));
+                return Err(Error::new(Kind::Data, format!("`{}` has over 10,000,000 cells", self.name))
+                    .hint("export it as CSV"));
             }
             let (row, column) = cell.get_position();
             let text = text(cell.get_value());
@@ -113,7 +117,10 @@ impl Rows<'_, '_> {
                 continue;
             }
             if text.len() > MAX_CELL_BYTES {
-                return Err(Error::new(Kind::Data, format!("`{}` has a cell of over 1 MiB in row {}", self.name, row + 1)));
+                return Err(Error::new(
+                    Kind::Data,
+                    format!("`{}` has a cell of over 1 MiB in row {}", self.name, row + 1),
+                ));
             }
             match &mut current {
                 Some((number, cells)) if *number == row => {
@@ -150,7 +157,8 @@ impl<'a> Table<'a> {
             sample.retain(|(row, _)| u64::from(*row) >= skip);
         }
         let (header, header_cells, total_row) = (BTreeMap::new(), Cells::new(), options.total_row);
-        let mut table = Self { header, title_rows: Vec::new(), sample: Vec::new(), header_cells, width: 0, rows, total_row };
+        let mut table =
+            Self { header, title_rows: Vec::new(), sample: Vec::new(), header_cells, width: 0, rows, total_row };
         if let Some(names) = &options.header {
             table.header = (0u32..).zip(layout::names(names)).collect();
         } else {
@@ -245,7 +253,8 @@ fn send(header: &BTreeMap<u32, String>, rows: &[Cells], pages: &mut Pages<'_>) -
     if rows.is_empty() {
         return Ok(());
     }
-    let columns: BTreeSet<u32> = header.keys().copied().chain(rows.iter().flat_map(|row| row.keys().copied())).collect();
+    let columns: BTreeSet<u32> =
+        header.keys().copied().chain(rows.iter().flat_map(|row| row.keys().copied())).collect();
     let (mut fields, mut arrays) = (Vec::new(), Vec::<ArrayRef>::new());
     for column in columns {
         let name = header.get(&column).cloned().unwrap_or_else(|| format!("column_{}", column + 1));
@@ -294,7 +303,11 @@ fn time_text(time: &ExcelDateTime) -> String {
         return format!("{sign}{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60);
     }
     let (year, month, day, hour, minute, second, milli) = time.to_ymd_hms_milli();
-    let clock = if milli == 0 { format!("{hour:02}:{minute:02}:{second:02}") } else { format!("{hour:02}:{minute:02}:{second:02}.{milli:03}") };
+    let clock = if milli == 0 {
+        format!("{hour:02}:{minute:02}:{second:02}")
+    } else {
+        format!("{hour:02}:{minute:02}:{second:02}.{milli:03}")
+    };
     match time.as_f64() {
         serial if (0.0..1.0).contains(&serial) => clock,
         _ if (hour, minute, second, milli) == (0, 0, 0, 0) => format!("{year:04}-{month:02}-{day:02}"),

@@ -15,7 +15,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tributary_connector::decode::decode;
-use tributary_connector::{Connector, Context, Event, Page, Position, ReadRequest, Rejected, State, Stream, Withdrawal};
+use tributary_connector::{
+    Connector, Context, Event, Page, Position, ReadRequest, Rejected, State, Stream, Withdrawal,
+};
 use tributary_files::{Config, Files, Format, sniff};
 
 /// A folder of files, a lake and the position between them.
@@ -74,7 +76,12 @@ impl World {
         fs::write(&path, content).unwrap();
         // A change within the clock's tick must show all the same.
         if let Some(before) = before {
-            fs::File::options().append(true).open(&path).unwrap().set_modified(before + Duration::from_secs(1)).unwrap();
+            fs::File::options()
+                .append(true)
+                .open(&path)
+                .unwrap()
+                .set_modified(before + Duration::from_secs(1))
+                .unwrap();
         }
     }
 
@@ -117,7 +124,8 @@ impl World {
                 Event::Checkpoint(positions) => {
                     for withdrawal in withdrawals.drain(..) {
                         self.rows.retain(|row| *row.scope != *withdrawal.scope);
-                        said.withdrawn.push((withdrawal.scope.to_string(), withdrawal.replaced_by.unwrap().to_string()));
+                        said.withdrawn
+                            .push((withdrawal.scope.to_string(), withdrawal.replaced_by.unwrap().to_string()));
                     }
                     for page in pages.drain(..) {
                         if said.read.last().is_none_or(|scope| **scope != *page.scope) {
@@ -150,7 +158,8 @@ impl World {
         assert_eq!(page.records, found as u64, "the reader's count and the decoder's");
         assert!(page.records > 0);
         let options = FormatOptions::default().with_null("∅");
-        let columns: Vec<_> = decoded.batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).unwrap()).collect();
+        let columns: Vec<_> =
+            decoded.batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).unwrap()).collect();
         for row in 0..decoded.batch.num_rows() {
             self.rows.push(Row {
                 scope: page.scope.to_string(),
@@ -160,7 +169,8 @@ impl World {
                 extra: if decoded.extra.is_null(row) { String::new() } else { decoded.extra.value(row).to_owned() },
             });
         }
-        let mut numbers: Vec<u64> = decoded.record.values().iter().copied().chain(decoded.rejected.iter().map(|r| r.record)).collect();
+        let mut numbers: Vec<u64> =
+            decoded.record.values().iter().copied().chain(decoded.rejected.iter().map(|r| r.record)).collect();
         numbers.sort_unstable();
         assert_eq!(numbers, (page.first_record..page.first_record + page.records).collect::<Vec<_>>());
         self.rejected.extend(decoded.rejected);
@@ -200,13 +210,17 @@ fn strings(texts: &[&str]) -> Vec<String> {
 async fn gb18030_is_split_after_decoding() {
     for page_bytes in [7, 64, 4 << 20] {
         let mut world = World::csv().pages_of(page_bytes);
-        let text = "编号|姓名(必填)|地址 1|备注\r\n1|珅|俓\\|𠮷野家\r\n2|\"珅|簗\"|王珅|\"他说\"\"好\"\"\"\r\n3|李|上海|\r\n";
+        let text =
+            "编号|姓名(必填)|地址 1|备注\r\n1|珅|俓\\|𠮷野家\r\n2|\"珅|簗\"|王珅|\"他说\"\"好\"\"\"\r\n3|李|上海|\r\n";
         world.write("会员.csv", gb(text));
         let stream = world.stream().await;
         let names: Vec<&str> = stream.schema.fields().iter().map(|f| f.name().as_str()).collect();
         assert_eq!(names, ["编号", "姓名(必填)", "地址 1", "备注"]);
         world.run().await;
-        assert_eq!(world.cells(), [["1", "珅", "俓\\", "𠮷野家"], ["2", "珅|簗", "王珅", "他说\"好\""], ["3", "李", "上海", "∅"]]);
+        assert_eq!(
+            world.cells(),
+            [["1", "珅", "俓\\", "𠮷野家"], ["2", "珅|簗", "王珅", "他说\"好\""], ["3", "李", "上海", "∅"]]
+        );
         assert!(world.rejected.is_empty());
     }
 }
@@ -389,8 +403,12 @@ async fn a_line_without_end_is_one_rejected_record() {
 #[tokio::test]
 async fn declared_types_keep_what_does_not_fit() {
     let mut world = World::csv();
-    world.config["columns"] = json!({ "qty": "int", "paid": "decimal(10,2)", "at": "timestamp", "day": "date", "vip": "bool" });
-    world.write("a.csv", "id,qty,paid,at,day,vip\n1,\"1,000\",-2.50,2025-01-01 08:00:00,2025/1/1,是\n2,1.5,1e3,soon,,\n");
+    world.config["columns"] =
+        json!({ "qty": "int", "paid": "decimal(10,2)", "at": "timestamp", "day": "date", "vip": "bool" });
+    world.write(
+        "a.csv",
+        "id,qty,paid,at,day,vip\n1,\"1,000\",-2.50,2025-01-01 08:00:00,2025/1/1,是\n2,1.5,1e3,soon,,\n",
+    );
     world.run().await;
     assert_eq!(world.rows[0].cells, ["1", "1000", "-2.50", "2025-01-01T00:00:00Z", "2025-01-01", "true"]);
     assert_eq!(world.rows[1].cells, ["2", "∅", "∅", "∅", "∅", "∅"]);
@@ -406,7 +424,12 @@ async fn an_unchanged_file_is_not_read_and_a_touched_one_adds_nothing() {
     assert_eq!(world.run().await.read, ["x/a.csv#1"]);
     let said = world.run().await;
     assert_eq!((said.unchanged, said.checkpoints.len()), (strings(&["x/a.csv"]), 0));
-    fs::File::options().append(true).open(world.path("x/a.csv")).unwrap().set_modified(SystemTime::now() + Duration::from_secs(9)).unwrap();
+    fs::File::options()
+        .append(true)
+        .open(world.path("x/a.csv"))
+        .unwrap()
+        .set_modified(SystemTime::now() + Duration::from_secs(9))
+        .unwrap();
     let said = world.run().await;
     assert_eq!((said.read.len(), said.checkpoints.concat(), said.withdrawn.len()), (0, strings(&["x/a.csv"]), 0));
     assert_eq!(world.run().await.unchanged, ["x/a.csv"]);
@@ -463,7 +486,8 @@ async fn rotated_logs_and_vanished_files_lose_nothing() {
     let mut world = World::new(json!({ "path": "log*", "format": "csv" }));
     for day in 1..6 {
         for number in (0..2).rev() {
-            let (from, to) = (if number == 0 { "log".to_owned() } else { format!("log.{number}") }, format!("log.{}", number + 1));
+            let (from, to) =
+                (if number == 0 { "log".to_owned() } else { format!("log.{number}") }, format!("log.{}", number + 1));
             let _ = fs::rename(world.path(&from), world.path(&to));
         }
         world.write("log", format!("id\n{day}\n"));
@@ -518,12 +542,15 @@ async fn unreadable_and_unknown_files_do_not_stop_the_others() {
     world.write("e.csv", b"PK\x03\x04 a workbook by another name\n");
     world.write(".hidden.csv", "id\n9\n");
     let said = world.run().await;
-    assert_eq!(said.discarded, [
-        ("b.xlsx".to_owned(), "`b.xlsx` is not an XLSX file".to_owned()),
-        ("c.parquet".to_owned(), "`c.parquet` is not a Parquet file, or is damaged".to_owned()),
-        ("d.doc".to_owned(), "the format of `d.doc` cannot be told from its extension".to_owned()),
-        ("e.csv".to_owned(), "`e.csv` is not text".to_owned()),
-    ]);
+    assert_eq!(
+        said.discarded,
+        [
+            ("b.xlsx".to_owned(), "`b.xlsx` is not an XLSX file".to_owned()),
+            ("c.parquet".to_owned(), "`c.parquet` is not a Parquet file, or is damaged".to_owned()),
+            ("d.doc".to_owned(), "the format of `d.doc` cannot be told from its extension".to_owned()),
+            ("e.csv".to_owned(), "`e.csv` is not text".to_owned()),
+        ]
+    );
     assert_eq!(world.ids(), ["1"]);
 }
 
@@ -566,7 +593,10 @@ async fn nothing_there_says_where_it_was_looked_for() {
     world.config["key"] = json!(["card"]);
     world.write("a.csv", "id,name\n");
     let error = world.files().discover().await.unwrap_err();
-    assert_eq!((error.message.as_str(), error.hint.as_deref()), ("no file has a column `card`", Some("columns: `id`, `name`")));
+    assert_eq!(
+        (error.message.as_str(), error.hint.as_deref()),
+        ("no file has a column `card`", Some("columns: `id`, `name`"))
+    );
 }
 
 #[tokio::test]
@@ -654,7 +684,9 @@ proptest! {
 
 #[tokio::test]
 async fn json_lines_keep_their_shape_and_exact_numbers() {
-    let mut world = World::new(json!({ "path": "*.jsonl", "columns": { "total": "decimal(19,4)", "lines.qty": "int" } })).pages_of(20);
+    let mut world =
+        World::new(json!({ "path": "*.jsonl", "columns": { "total": "decimal(19,4)", "lines.qty": "int" } }))
+            .pages_of(20);
     let text = concat!(
         "\u{feff}{\"tid\":8139512426285536891,\"total\":12.30,\"buyer\":{\"nick\":\"张\"},\"lines\":[{\"sku\":\"a\",\"qty\":2}]}\r\n",
         "\n  \n",
@@ -667,10 +699,15 @@ async fn json_lines_keep_their_shape_and_exact_numbers() {
     world.run().await;
     let fields = world.stream().await.schema;
     let types: Vec<String> = fields.fields().iter().map(|f| format!("{}: {}", f.name(), f.data_type())).collect();
-    assert_eq!(types, [
-        "tid: Utf8", "total: Decimal128(19, 4)", "buyer: Struct(\"nick\": Utf8)",
-        "lines: List(Struct(\"sku\": Utf8, \"qty\": Int64, \"gift\": Utf8))",
-    ]);
+    assert_eq!(
+        types,
+        [
+            "tid: Utf8",
+            "total: Decimal128(19, 4)",
+            "buyer: Struct(\"nick\": Utf8)",
+            "lines: List(Struct(\"sku\": Utf8, \"qty\": Int64, \"gift\": Utf8))",
+        ]
+    );
     assert_eq!(world.rows[0].cells, ["8139512426285536891", "12.3000", "{nick: 张}", "[{sku: a, qty: 2, gift: ∅}]"]);
     assert_eq!(world.rows[2].extra, r#"{"lines[0].qty":"many"}"#);
     let lines: Vec<u64> = world.rejected.iter().map(|r| r.line.unwrap()).collect();
@@ -741,11 +778,17 @@ async fn workbooks_are_read_as_a_person_sees_them() {
     world.write("a.xlsx", workbook(&rows));
     let said = world.run().await;
     assert!(said.discarded.is_empty(), "{said:?}");
-    assert_eq!(world.cells(), [["13800138000", "张伟 ", "0.3", "2025-01-01"], ["007", "∅", "-12", "2025-01-01 12:00:00"]]);
+    assert_eq!(
+        world.cells(),
+        [["13800138000", "张伟 ", "0.3", "2025-01-01"], ["007", "∅", "-12", "2025-01-01 12:00:00"]]
+    );
     assert_eq!(world.rows[0].extra, r#"{"column_5":"多"}"#);
     world.config["sheet"] = json!("none");
     let error = world.files().discover().await.unwrap_err();
-    assert_eq!((error.message.as_str(), error.hint.as_deref()), ("`a.xlsx` has no sheet `none`", Some("its sheets: `会员`")));
+    assert_eq!(
+        (error.message.as_str(), error.hint.as_deref()),
+        ("`a.xlsx` has no sheet `none`", Some("its sheets: `会员`"))
+    );
 
     let seen = sniff(&world.path("a.xlsx")).unwrap();
     assert_eq!(seen.title_rows, ["会员表"]);
@@ -756,13 +799,16 @@ async fn workbooks_are_read_as_a_person_sees_them() {
 
 /// A workbook of one sheet; cells are `t:` text, `n:` number, `d:` date, or missing.
 fn workbook(rows: &[Vec<&str>]) -> Vec<u8> {
-    let mut sheet = String::from(r#"<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>"#);
+    let mut sheet =
+        String::from(r#"<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>"#);
     for (r, cells) in rows.iter().enumerate() {
         sheet += &format!("<row r=\"{}\">", r + 1);
         for (c, cell) in cells.iter().enumerate() {
             let at = format!("{}{}", char::from(b'A' + c as u8), r + 1);
             sheet += &match cell.split_once(':') {
-                Some(("t", text)) => format!("<c r=\"{at}\" t=\"inlineStr\"><is><t xml:space=\"preserve\">{text}</t></is></c>"),
+                Some(("t", text)) => {
+                    format!("<c r=\"{at}\" t=\"inlineStr\"><is><t xml:space=\"preserve\">{text}</t></is></c>")
+                }
                 Some(("d", number)) => format!("<c r=\"{at}\" s=\"1\"><v>{number}</v></c>"),
                 Some((_, number)) => format!("<c r=\"{at}\"><v>{number}</v></c>"),
                 None => String::new(),
@@ -775,11 +821,36 @@ fn workbook(rows: &[Vec<&str>]) -> Vec<u8> {
     let relations = "http://schemas.openxmlformats.org/officeDocument/2006/relationships";
     let package = "http://schemas.openxmlformats.org/package/2006";
     let parts = [
-        ("[Content_Types].xml", format!(r#"<Types xmlns="{package}/content-types"><Default Extension="xml" ContentType="application/xml"/></Types>"#)),
-        ("_rels/.rels", format!(r#"<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" Type="{relations}/officeDocument" Target="xl/workbook.xml"/></Relationships>"#)),
-        ("xl/workbook.xml", format!(r#"<workbook xmlns="{main}" xmlns:r="{relations}"><sheets><sheet name="会员" sheetId="1" r:id="rId1"/></sheets></workbook>"#)),
-        ("xl/_rels/workbook.xml.rels", format!(r#"<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" Type="{relations}/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="rId2" Type="{relations}/styles" Target="styles.xml"/></Relationships>"#)),
-        ("xl/styles.xml", format!(r#"<styleSheet xmlns="{main}"><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs></styleSheet>"#)),
+        (
+            "[Content_Types].xml",
+            format!(
+                r#"<Types xmlns="{package}/content-types"><Default Extension="xml" ContentType="application/xml"/></Types>"#
+            ),
+        ),
+        (
+            "_rels/.rels",
+            format!(
+                r#"<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" Type="{relations}/officeDocument" Target="xl/workbook.xml"/></Relationships>"#
+            ),
+        ),
+        (
+            "xl/workbook.xml",
+            format!(
+                r#"<workbook xmlns="{main}" xmlns:r="{relations}"><sheets><sheet name="会员" sheetId="1" r:id="rId1"/></sheets></workbook>"#
+            ),
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            format!(
+                r#"<Relationships xmlns="{package}/relationships"><Relationship Id="rId1" Type="{relations}/worksheet" Target="worksheets/sheet1.xml"/><Relationship Id="rId2" Type="{relations}/styles" Target="styles.xml"/></Relationships>"#
+            ),
+        ),
+        (
+            "xl/styles.xml",
+            format!(
+                r#"<styleSheet xmlns="{main}"><cellXfs count="2"><xf numFmtId="0"/><xf numFmtId="14"/></cellXfs></styleSheet>"#
+            ),
+        ),
         ("xl/worksheets/sheet1.xml", sheet),
     ];
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
@@ -806,13 +877,19 @@ fn sniffing_tells_what_a_file_is() {
     assert_eq!(seen.title_rows, ["会员明细;;"]);
     assert_eq!(seen.header, ["卡号", "姓名", "金额"]);
     assert_eq!(seen.total_row, Some(strings(&["合计", "", "3"])));
-    assert_eq!(seen.rows, [[Some("M1".to_owned()), Some("张".into()), Some("1".into())], [Some("M2".into()), None, Some("2".into())]]);
+    assert_eq!(
+        seen.rows,
+        [[Some("M1".to_owned()), Some("张".into()), Some("1".into())], [Some("M2".into()), None, Some("2".into())]]
+    );
 
     // A total is found at the end of a long file as well.
     let long = format!("id,n\n{}Total,5\n", "1,2\n".repeat(200_000));
     assert_eq!(sniff(&path("b.csv", long.as_bytes())).unwrap().total_row, Some(strings(&["Total", "5"])));
     let seen = sniff(&path("c.jsonl", b"{\"a\":1.10,\"b\":{\"c\":1}}\n{\"a\":\"x\"}\n")).unwrap();
-    assert_eq!((seen.header, &seen.rows[0]), (strings(&["a", "b"]), &vec![Some("1.10".to_owned()), Some("{\"c\":1}".to_owned())]));
+    assert_eq!(
+        (seen.header, &seen.rows[0]),
+        (strings(&["a", "b"]), &vec![Some("1.10".to_owned()), Some("{\"c\":1}".to_owned())])
+    );
     assert!(sniff(Path::new("/nowhere.csv")).is_err());
     assert!(sniff(&path("d.csv", b"")).unwrap().header.is_empty());
 }
@@ -833,4 +910,3 @@ fn the_registry_knows_the_connector_and_its_options() {
     assert!(error(json!({ "path": "a.csv", "colums": {} })).contains("unknown field `colums`"));
     assert_eq!(error(json!({ "path": "a.csv" })), "");
 }
-

@@ -131,7 +131,9 @@ mod tests {
     fn checker() -> Checker {
         let line = Field::new(
             "item",
-            DataType::Struct(vec![Field::new("sku", DataType::Utf8, true), Field::new("num", DataType::Utf8, true)].into()),
+            DataType::Struct(
+                vec![Field::new("sku", DataType::Utf8, true), Field::new("num", DataType::Utf8, true)].into(),
+            ),
             true,
         );
         let schema = Schema::new(vec![

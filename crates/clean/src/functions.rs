@@ -7,8 +7,8 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanBuilder, Date32Builder, Decimal128Builder, Int64Builder, StringBuilder, StructArray,
-    TimestampMicrosecondBuilder,
+    Array, ArrayRef, AsArray, BooleanBuilder, Date32Builder, Decimal128Builder, Int64Builder, StringBuilder,
+    StructArray, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Date32Type, Field, Fields};
 use chrono::{Datelike, NaiveDate};
@@ -84,7 +84,9 @@ impl Cleaner {
     fn fields(&self) -> Fields {
         let text = |name: &str| Field::new(name, DataType::Utf8, true);
         let mut fields = match self.kind {
-            Kind::PersonName => vec![text("value"), text("family"), text("given"), Field::new("masked", DataType::Boolean, true)],
+            Kind::PersonName => {
+                vec![text("value"), text("family"), text("given"), Field::new("masked", DataType::Boolean, true)]
+            }
             Kind::Identifier => vec![text("value"), Field::new("masked", DataType::Boolean, true)],
             Kind::Address => ["country", "province", "city", "district", "street", "postcode"].map(text).to_vec(),
             _ => vec![Field::new("value", self.value_type(), true)],
@@ -148,7 +150,9 @@ impl ScalarUDFImpl for Cleaner {
         };
         let text = text.as_string::<i32>();
         let literal = |at: usize| match args.args.get(at) {
-            Some(ColumnarValue::Scalar(ScalarValue::Utf8(Some(value)) | ScalarValue::Utf8View(Some(value)))) => value.as_str(),
+            Some(ColumnarValue::Scalar(ScalarValue::Utf8(Some(value)) | ScalarValue::Utf8View(Some(value)))) => {
+                value.as_str()
+            }
             _ => "",
         };
         let options = Options::parse(literal(1))?;
@@ -177,7 +181,6 @@ impl ScalarUDFImpl for Cleaner {
         Ok(ColumnarValue::Array(Arc::new(StructArray::try_new(self.fields(), columns, None)?)))
     }
 }
-
 
 fn issue_of(issues: &mut StringBuilder, issue: Option<IssueKind>) {
     issues.append_option(issue.map(IssueKind::as_str));
@@ -243,9 +246,7 @@ fn identifiers<'a>(kind: &str, options: &Options, texts: impl Iterator<Item = Op
             (Some(text), "phone") => {
                 normalise::phone(text, &options.region).map(|phone| phone.map(|phone| (phone.value, phone.masked)))
             }
-            (Some(text), "email") => {
-                normalise::email(text).map(|email| email.map(|email| (email.value, email.masked)))
-            }
+            (Some(text), "email") => normalise::email(text).map(|email| email.map(|email| (email.value, email.masked))),
             (Some(text), kind) => normalise::identifier(kind, text),
         };
         let (found, issue) = match found {

@@ -89,7 +89,11 @@ fn query(mapping: &Mapping, secret: &str, traced: bool) -> String {
     let options = literal(&mapping.options);
     for (name, expr) in &mapping.fields {
         if let Some(field) = mapping.entity.field(name) {
-            let call = format!("{}(CAST({} AS VARCHAR), {options}, CAST(_read_at AS DATE))", name_of(field.normaliser), expr.sql());
+            let call = format!(
+                "{}(CAST({} AS VARCHAR), {options}, CAST(_read_at AS DATE))",
+                name_of(field.normaliser),
+                expr.sql()
+            );
             columns.push(format!("{call} AS f_{name}"));
         }
     }
@@ -149,7 +153,9 @@ fn record_key(mapping: &Mapping, secret: &str) -> String {
 fn outputs(mapping: &Mapping) -> Vec<String> {
     let mut columns: Vec<String> =
         ["record_key", "keep", "rank", "_source_key", "_version", "_commit"].map(String::from).to_vec();
-    columns.extend(mapping.entity.fields.iter().map(|field| format!("{} AS {}", output(mapping, field), ident(field.name))));
+    columns.extend(
+        mapping.entity.fields.iter().map(|field| format!("{} AS {}", output(mapping, field), ident(field.name))),
+    );
     columns.extend(mapping.fields.iter().map(|(name, _)| format!("f_{name}['issue'] AS x_{name}")));
     for (at, identifier) in mapping.identifiers.iter().enumerate() {
         let bound = |side: &str, there: bool| {

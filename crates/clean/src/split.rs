@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, RecordBatch, StringArray, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Date32Array, RecordBatch, StringArray, new_null_array};
 use arrow::compute::{cast, filter};
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -97,8 +95,14 @@ impl<'a> Splitter<'a> {
         let source_key = taken(batch.column(3))?;
         let commit = taken(batch.column(5))?;
 
-        let mut columns =
-            vec![record_key.clone(), source.clone(), stream.clone(), source_key.clone(), taken(batch.column(4))?, commit.clone()];
+        let mut columns = vec![
+            record_key.clone(),
+            source.clone(),
+            stream.clone(),
+            source_key.clone(),
+            taken(batch.column(4))?,
+            commit.clone(),
+        ];
         let first = columns.len();
         for (at, field) in self.mapping.entity.fields.iter().enumerate() {
             let column = taken(batch.column(first + at))?;
@@ -154,7 +158,13 @@ impl<'a> Splitter<'a> {
             let text = |text: &str| Arc::new(StringArray::from(vec![text; count])) as ArrayRef;
             let start = if self.mapping.entity.name == "party" { vec![] } else { vec![text(self.mapping.entity.name)] };
             let mut columns = start;
-            columns.extend([some(&record_key)?, some(&source)?, text(&identifier.kind), some(&taken(scope)?)?, some(&value)?]);
+            columns.extend([
+                some(&record_key)?,
+                some(&source)?,
+                text(&identifier.kind),
+                some(&taken(scope)?)?,
+                some(&value)?,
+            ]);
             columns.push(some(&taken(masked)?)?);
             let schema = if self.mapping.entity.name == "party" {
                 columns.extend([some(&taken(from)?)?, some(&taken(to)?)?]);

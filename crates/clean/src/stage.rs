@@ -63,7 +63,11 @@ pub struct Outcome {
 ///
 /// # Errors
 /// If the stage's record cannot be read.
-pub async fn plan(lake: &Lake, mappings: &[Mapping], epochs: &BTreeMap<TableName, i64>) -> Result<BTreeMap<String, Reason>> {
+pub async fn plan(
+    lake: &Lake,
+    mappings: &[Mapping],
+    epochs: &BTreeMap<TableName, i64>,
+) -> Result<BTreeMap<String, Reason>> {
     Ok(decide(&StageLog::peek(lake, STAGE).await?, mappings, epochs))
 }
 
@@ -113,11 +117,8 @@ pub async fn run(
 ) -> Result<Outcome> {
     let mut log = StageLog::open(lake, STAGE).await?;
     let reasons = decide(&log, mappings, epochs);
-    let mut done: BTreeMap<String, Done> = log
-        .last
-        .as_ref()
-        .and_then(|last| serde_json::from_value(last.notes.clone()).ok())
-        .unwrap_or_default();
+    let mut done: BTreeMap<String, Done> =
+        log.last.as_ref().and_then(|last| serde_json::from_value(last.notes.clone()).ok()).unwrap_or_default();
     // Even without a mapping the stage runs once: those that follow read its tables.
     if reasons.is_empty() && log.last.is_some() {
         let counts = done.into_iter().map(|(id, done)| (id, done.counts)).collect();
@@ -176,18 +177,23 @@ pub async fn run(
     owns.extend(log.last.iter().flat_map(|last| last.owns.clone()));
     let counts = done.iter().map(|(id, done)| (id.clone(), done.counts.clone())).collect();
     let notes = serde_json::to_value(&done).unwrap_or_default();
-    let commit =
-        StageCommit { run: run.into(), fingerprint, inputs, owns: owns.into_iter().collect(), changes, notes };
+    let commit = StageCommit { run: run.into(), fingerprint, inputs, owns: owns.into_iter().collect(), changes, notes };
     let versions = log.commit(lake, commit).await?;
     Ok(Outcome { ran: reasons, counts, versions })
 }
 
-async fn map(lake: &Lake, session: &Session, mapping: &Mapping, specs: &BTreeMap<TableName, TableSpec>) -> Result<Done> {
+async fn map(
+    lake: &Lake,
+    session: &Session,
+    mapping: &Mapping,
+    specs: &BTreeMap<TableName, TableSpec>,
+) -> Result<Done> {
     let doing = format!("map {}", mapping.id);
     let mut counts = count(session, mapping, &doing).await?;
     let secret: String = lake.key("record key").iter().map(|byte| format!("{byte:02x}")).collect();
     let identifier = if mapping.entity.name == "party" { party_identifier() } else { event_identifier() };
-    let writer = |spec: &TableSpec| TableWriter::new(lake, specs.get(&spec.name).unwrap_or(spec), WriterOptions::default());
+    let writer =
+        |spec: &TableSpec| TableWriter::new(lake, specs.get(&spec.name).unwrap_or(spec), WriterOptions::default());
     let entity = spec_of(mapping.entity);
     let (mut records, mut identifiers, mut issues) = (writer(&entity), writer(&identifier), writer(&field_issue()));
 
@@ -229,7 +235,11 @@ async fn map(lake: &Lake, session: &Session, mapping: &Mapping, specs: &BTreeMap
         ("records current and records mapped", expected, seen + without),
         ("rows mapped and rows kept, filtered or empty", counts.input, counts.output + counts.filtered + counts.empty),
         ("rows kept and rows written or folded", counts.output, counts.written + counts.folded),
-        ("raw rows and rows current, superseded or deleted", counts.rows, counts.current + counts.superseded + counts.deleted),
+        (
+            "raw rows and rows current, superseded or deleted",
+            counts.rows,
+            counts.current + counts.superseded + counts.deleted,
+        ),
         (
             "identifiers found and identifiers written",
             identifier_rows,

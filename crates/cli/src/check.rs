@@ -73,7 +73,11 @@ pub async fn plan(path: &Path, registry: &Registry, json: bool, colour: bool) ->
     let mut text = String::new();
     for step in &plan.steps {
         let what = if step.what.contains('.') { step.what.clone() } else { format!("{} ({})", step.stage, step.what) };
-        let what = if step.stage == "raw" { format!("raw.{} ", step.what.replace('.', "_")).trim_end().to_owned() } else { what };
+        let what = if step.stage == "raw" {
+            format!("raw.{} ", step.what.replace('.', "_")).trim_end().to_owned()
+        } else {
+            what
+        };
         let why = if step.reasons.is_empty() { "nothing to do".to_owned() } else { step.reasons.join("; ") };
         text.push_str(&format!("{what}: {why}\n"));
     }
@@ -108,7 +112,8 @@ pub fn connectors(registry: &Registry, name: Option<&str>, json: bool) -> Exit {
         return Exit::Done;
     }
     let mut text = format!("{}: {}\n\n", connector.name(), connector.summary());
-    let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
+    let required: Vec<&str> =
+        schema["required"].as_array().into_iter().flatten().filter_map(|name| name.as_str()).collect();
     for (key, property) in schema["properties"].as_object().into_iter().flatten() {
         let must = if required.contains(&key.as_str()) { " (required)" } else { "" };
         text.push_str(&format!("{key}{must}\n"));

@@ -44,7 +44,8 @@ impl Now {
             bar.finish();
         }
         if progress.terminal {
-            let style = ProgressStyle::with_template("{spinner} {prefix}  {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let style = ProgressStyle::with_template("{spinner} {prefix}  {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
             let bar = progress.bars.add(ProgressBar::new_spinner().with_style(style));
             bar.set_prefix(name.clone());
             bar.enable_steady_tick(Duration::from_millis(120));

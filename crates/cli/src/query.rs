@@ -33,7 +33,12 @@ pub async fn query(lake: &str, sql: &str, json: bool, csv: bool) -> Exit {
             Exit::Done
         }
         Err(e @ Error::Query { .. }) => {
-            tell(&e, Some("`tributary tables LAKE` lists the tables; names with capitals or signs go in double quotes".into()));
+            tell(
+                &e,
+                Some(
+                    "`tributary tables LAKE` lists the tables; names with capitals or signs go in double quotes".into(),
+                ),
+            );
             Exit::Input
         }
         Err(e) => tell(&e, None),
@@ -122,7 +127,8 @@ fn to_value(column: &ArrayRef, row: usize) -> Result<serde_json::Value, arrow::e
     Ok(match column.data_type() {
         DataType::Struct(fields) => {
             let columns = column.as_struct().columns();
-            let members = fields.iter().zip(columns).map(|(field, column)| Ok((field.name().clone(), to_value(column, row)?)));
+            let members =
+                fields.iter().zip(columns).map(|(field, column)| Ok((field.name().clone(), to_value(column, row)?)));
             serde_json::Value::Object(members.collect::<Result<_, arrow::error::ArrowError>>()?)
         }
         DataType::List(_) => {

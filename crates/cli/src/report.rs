@@ -31,7 +31,16 @@ pub fn render(summary: &Summary) -> String {
     if !summary.clean.is_empty() {
         text.push_str("\ncleaned\n");
         let mut grid = Grid::new([
-            "  mapping", ">rows", ">superseded", ">deleted", ">current", ">in", ">filtered", ">empty", ">folded", ">out",
+            "  mapping",
+            ">rows",
+            ">superseded",
+            ">deleted",
+            ">current",
+            ">in",
+            ">filtered",
+            ">empty",
+            ">folded",
+            ">out",
         ]);
         for (mapping, counts) in &summary.clean {
             let numbers = [
@@ -56,7 +65,9 @@ pub fn render(summary: &Summary) -> String {
         if !issues.is_empty() {
             text.push_str("\nfields lost\n");
             let mut grid = Grid::new(["  mapping", "field: kind", ">rows"]);
-            issues.iter().for_each(|(mapping, issue, number)| grid.row([format!("  {mapping}"), (*issue).clone(), count(*number)]));
+            issues.iter().for_each(|(mapping, issue, number)| {
+                grid.row([format!("  {mapping}"), (*issue).clone(), count(*number)])
+            });
             text.push_str(&grid.render(""));
         }
     }

@@ -35,7 +35,9 @@ pub async fn why(lake: &str, id: &str, json: bool) -> Exit {
         }
         Ok(None) => {
             eprintln!("error: there is no customer `{id}`");
-            eprintln!("  hint: `tributary query LAKE \"select customer_id, name from customer.customer limit 10\"` lists some");
+            eprintln!(
+                "  hint: `tributary query LAKE \"select customer_id, name from customer.customer limit 10\"` lists some"
+            );
             Exit::Input
         }
         Err(e) => tell(&e, None),
@@ -73,7 +75,10 @@ async fn explain(lake: &Lake, asked: &str) -> Result<Option<Vec<Part>>, Error> {
         (
             "redirect",
             "redirected",
-            format!("SELECT customer_id AS asked, current_id FROM customer.redirect WHERE customer_id = {}", quoted(asked)),
+            format!(
+                "SELECT customer_id AS asked, current_id FROM customer.redirect WHERE customer_id = {}",
+                quoted(asked)
+            ),
         ),
         (
             "records",
@@ -103,7 +108,9 @@ async fn explain(lake: &Lake, asked: &str) -> Result<Option<Vec<Part>>, Error> {
         (
             "fields",
             "which record gave each field",
-            format!("SELECT field, record_key, source, rule FROM customer.provenance WHERE customer_id = {id} ORDER BY field"),
+            format!(
+                "SELECT field, record_key, source, rule FROM customer.provenance WHERE customer_id = {id} ORDER BY field"
+            ),
         ),
         (
             "events",

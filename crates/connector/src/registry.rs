@@ -152,7 +152,8 @@ impl Registry {
     pub fn get(&self, name: &str) -> Result<&Arc<dyn AnyFactory>, Error> {
         self.0.get(name).ok_or_else(|| {
             let known: Vec<_> = self.0.keys().map(|known| format!("`{known}`")).collect();
-            Error::new(Kind::Config, format!("there is no connector `{name}`")).hint(format!("known: {}", known.join(", ")))
+            Error::new(Kind::Config, format!("there is no connector `{name}`"))
+                .hint(format!("known: {}", known.join(", ")))
         })
     }
 

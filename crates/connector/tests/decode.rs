@@ -6,7 +6,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Decimal128Type, Field, Fields, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Decimal128Type, Field, Fields, Schema, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use encoding_rs::Encoding;
@@ -63,12 +65,16 @@ fn ragged_rows_are_rejected_alone_with_their_line_and_bytes() {
         let decoded = csv(&text, &["a", "b"]);
         assert_eq!(decoded.batch.num_rows(), 3);
         assert_eq!(decoded.record.values(), &[10, 12, 14]);
-        let errors: Vec<_> = decoded.rejected.iter().map(|r| (r.record, r.line.unwrap(), &r.bytes[..], r.error.as_str())).collect();
+        let errors: Vec<_> =
+            decoded.rejected.iter().map(|r| (r.record, r.line.unwrap(), &r.bytes[..], r.error.as_str())).collect();
         let last = if quote.is_empty() { 9 } else { 10 };
-        assert_eq!(errors, [
-            (11, 6, b"3".as_slice(), "row has 1 field, the header has 2"),
-            (13, last, b"5,6,7".as_slice(), "row has 3 fields, the header has 2"),
-        ]);
+        assert_eq!(
+            errors,
+            [
+                (11, 6, b"3".as_slice(), "row has 1 field, the header has 2"),
+                (13, last, b"5,6,7".as_slice(), "row has 3 fields, the header has 2"),
+            ]
+        );
     }
 }
 
@@ -88,7 +94,8 @@ fn characters_whose_second_byte_looks_like_a_delimiter_or_a_backslash_stay_whole
     let (bytes, ..) = encoding_rs::GB18030.encode(text);
     let mut bytes = bytes.into_owned();
     let header = ["id", "a", "b", "c"];
-    let decoded = decode(&csv_page(&bytes[..bytes.len() - 5], &header, encoding_rs::GB18030, b'|'), &texts(&header)).unwrap();
+    let decoded =
+        decode(&csv_page(&bytes[..bytes.len() - 5], &header, encoding_rs::GB18030, b'|'), &texts(&header)).unwrap();
     assert_eq!(rows(&decoded.batch), [["1", "珅", "俓\\", "簗|\"𠮷"]]);
     assert_eq!(decoded.rejected.len(), 1);
 
@@ -107,8 +114,11 @@ fn characters_whose_second_byte_looks_like_a_delimiter_or_a_backslash_stay_whole
 
 #[test]
 fn bytes_that_are_not_utf8_reject_their_record_even_in_a_number() {
-    let schema = Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("b", DataType::Utf8, true)]));
-    let decoded = decode(&csv_page(b"1,x\n\xff2,y\n3,\xe4\xb8\n4,\xad\n", &["a", "b"], encoding_rs::UTF_8, b','), &schema).unwrap();
+    let schema =
+        Arc::new(Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("b", DataType::Utf8, true)]));
+    let decoded =
+        decode(&csv_page(b"1,x\n\xff2,y\n3,\xe4\xb8\n4,\xad\n", &["a", "b"], encoding_rs::UTF_8, b','), &schema)
+            .unwrap();
     assert_eq!(rows(&decoded.batch), [["1", "x"]]);
     assert!(decoded.rejected.iter().all(|r| r.undecodable));
     assert_eq!(decoded.rejected.len(), 3);
@@ -128,14 +138,17 @@ fn values_that_do_not_fit_are_null_and_kept_with_unknown_fields() {
     let text = "\"1,149.00\",2025-01-01 08:00:00,2025/1/2,是,7,手机 \"A\",x\n$8.00,,soon, ,3000000000,,\n";
     let header = ["amount", "sold", "day", "ok", "small", "备注(选填)", "备注(选填)"];
     let decoded = decode(&csv_page(text.as_bytes(), &header, encoding_rs::UTF_8, b','), &schema).unwrap();
-    assert_eq!(rows(&decoded.batch), [
-        ["1149.0000", "∅", "2025-01-01T00:00:00Z", "2025-01-02", "true", "7"],
-        ["∅", "∅", "∅", "∅", "∅", "∅"],
-    ]);
-    assert_eq!(extra(&decoded), [
-        Some(r#"{"备注(选填)":"手机 \"A\"","备注(选填)_2":"x"}"#),
-        Some(r#"{"amount":"$8.00","day":"soon","small":"3000000000"}"#),
-    ]);
+    assert_eq!(
+        rows(&decoded.batch),
+        [["1149.0000", "∅", "2025-01-01T00:00:00Z", "2025-01-02", "true", "7"], ["∅", "∅", "∅", "∅", "∅", "∅"],]
+    );
+    assert_eq!(
+        extra(&decoded),
+        [
+            Some(r#"{"备注(选填)":"手机 \"A\"","备注(选填)_2":"x"}"#),
+            Some(r#"{"amount":"$8.00","day":"soon","small":"3000000000"}"#),
+        ]
+    );
     let misfits: Vec<_> = decoded.misfits.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     assert_eq!(misfits, [("amount", 1), ("day", 1), ("small", 1)]);
 }
@@ -255,7 +268,10 @@ proptest! {
 }
 
 fn order_schema() -> SchemaRef {
-    let line = Fields::from(vec![Field::new("sku", DataType::Utf8, true), Field::new("price", DataType::Decimal128(19, 4), true)]);
+    let line = Fields::from(vec![
+        Field::new("sku", DataType::Utf8, true),
+        Field::new("price", DataType::Decimal128(19, 4), true),
+    ]);
     let lines = DataType::List(Arc::new(Field::new("item", DataType::Struct(line), true)));
     let receiver = DataType::Struct(Fields::from(vec![Field::new("name", DataType::Utf8, true)]));
     Arc::new(Schema::new(vec![
@@ -269,23 +285,31 @@ fn order_schema() -> SchemaRef {
 #[test]
 fn nested_json_follows_the_schema_and_the_rest_is_kept_under_its_path() {
     let text = concat!(
-        r#"{"tid":8139512426285536891,"n":"12","receiver":{"name":"张三","town":"浦东"},"lines":[{"sku":"a","price":12.30},{"sku":1.10,"price":"x","gift":true}],"memo":null}"#, "\n",
+        r#"{"tid":8139512426285536891,"n":"12","receiver":{"name":"张三","town":"浦东"},"lines":[{"sku":"a","price":12.30},{"sku":1.10,"price":"x","gift":true}],"memo":null}"#,
         "\n",
-        r#"{"lines":{"sku":"one"},"receiver":"王","n":1e3,"tid":{"a": [1]}}"#, "\r\n",
+        "\n",
+        r#"{"lines":{"sku":"one"},"receiver":"王","n":1e3,"tid":{"a": [1]}}"#,
+        "\r\n",
         r#"{"tid":true,"n":1.0,"lines":[],"receiver":null,"tid":"\u4e2d\ud842\udfb7\n","x":1,"x":2}"#,
     );
     let decoded = json(text, JsonShape::Lines, &order_schema());
     assert!(decoded.rejected.is_empty(), "{:?}", decoded.rejected);
-    assert_eq!(rows(&decoded.batch), [
-        ["8139512426285536891", "12", "{name: 张三}", "[{sku: a, price: 12.3000}, {sku: 1.10, price: ∅}]"],
-        [r#"{"a": [1]}"#, "∅", "∅", "∅"],
-        ["中𠮷\n", "1", "∅", "[]"],
-    ]);
-    assert_eq!(extra(&decoded), [
-        Some(r#"{"receiver.town":"浦东","lines[1].price":"x","lines[1].gift":true,"memo":null}"#),
-        Some(r#"{"n":1e3,"receiver":"王","lines":{"sku":"one"}}"#),
-        Some(r#"{"x":2}"#),
-    ]);
+    assert_eq!(
+        rows(&decoded.batch),
+        [
+            ["8139512426285536891", "12", "{name: 张三}", "[{sku: a, price: 12.3000}, {sku: 1.10, price: ∅}]"],
+            [r#"{"a": [1]}"#, "∅", "∅", "∅"],
+            ["中𠮷\n", "1", "∅", "[]"],
+        ]
+    );
+    assert_eq!(
+        extra(&decoded),
+        [
+            Some(r#"{"receiver.town":"浦东","lines[1].price":"x","lines[1].gift":true,"memo":null}"#),
+            Some(r#"{"n":1e3,"receiver":"王","lines":{"sku":"one"}}"#),
+            Some(r#"{"x":2}"#),
+        ]
+    );
     let misfits: Vec<_> = decoded.misfits.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     assert_eq!(misfits, [("lines.price", 1), ("n", 1), ("receiver", 1), ("lines", 1)]);
 }
@@ -294,22 +318,27 @@ fn nested_json_follows_the_schema_and_the_rest_is_kept_under_its_path() {
 fn a_bad_json_record_is_rejected_alone() {
     let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(200_000), "]".repeat(200_000));
     let flat = format!(r#"{{"tid":"{}"}}"#, "[".repeat(300));
-    let text = format!("{{\"tid\":1}}\n{{\"tid\":\n[1]\n\"s\"\n{{\"tid\":\"\\ud800\"}}\n{deep}\n{flat}\n{{\"tid\":01}}\n{{\"tid\":2}}");
+    let text = format!(
+        "{{\"tid\":1}}\n{{\"tid\":\n[1]\n\"s\"\n{{\"tid\":\"\\ud800\"}}\n{deep}\n{flat}\n{{\"tid\":01}}\n{{\"tid\":2}}"
+    );
     let mut bytes = text.into_bytes();
     bytes.extend_from_slice(b"\n{\"tid\":\"\xff\"}\n{\"tid\":3}\n");
     let data = Data::Json(JsonPage { bytes: bytes.into(), shape: JsonShape::Lines, first_line: 1 });
     let decoded = decode(&page(data), &order_schema()).unwrap();
     assert_eq!(decoded.record.values(), &[10, 16, 18, 20]);
     let errors: Vec<_> = decoded.rejected.iter().map(|r| (r.line.unwrap(), r.error.as_str(), r.undecodable)).collect();
-    assert_eq!(errors, [
-        (2, "record is not valid JSON: line 1, column 7 of it", false),
-        (3, "record is not a JSON object", false),
-        (4, "record is not a JSON object", false),
-        (5, "record has half a surrogate pair", false),
-        (6, "record is nested deeper than 128", false),
-        (8, "record is not valid JSON: line 1, column 9 of it", false),
-        (10, "record has bytes that are not UTF-8", true),
-    ]);
+    assert_eq!(
+        errors,
+        [
+            (2, "record is not valid JSON: line 1, column 7 of it", false),
+            (3, "record is not a JSON object", false),
+            (4, "record is not a JSON object", false),
+            (5, "record has half a surrogate pair", false),
+            (6, "record is nested deeper than 128", false),
+            (8, "record is not valid JSON: line 1, column 9 of it", false),
+            (10, "record has bytes that are not UTF-8", true),
+        ]
+    );
 }
 
 #[test]

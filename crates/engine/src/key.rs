@@ -6,9 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use tributary_lake::key_of;
 
 /// `key_of(secret, part, …)`: null as soon as one part is null. The secret is a hexadecimal literal.
@@ -43,7 +41,8 @@ impl ScalarUDFImpl for KeyOf {
         let secret = match secret {
             ColumnarValue::Scalar(ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text))) => {
                 let mut bytes = [0u8; 32];
-                hex::decode_to_slice(text, &mut bytes).map_err(|_| exec_datafusion_err!("`key_of`: the secret is not hexadecimal"))?;
+                hex::decode_to_slice(text, &mut bytes)
+                    .map_err(|_| exec_datafusion_err!("`key_of`: the secret is not hexadecimal"))?;
                 bytes
             }
             _ => return Err(exec_datafusion_err!("`key_of` needs a literal secret")),

@@ -46,9 +46,7 @@ fn failed(path: &FsPath) -> impl FnOnce(std::io::Error) -> object_store::Error {
     move |source| match source.kind() {
         std::io::ErrorKind::AlreadyExists => object_store::Error::AlreadyExists { path, source: source.into() },
         std::io::ErrorKind::NotFound => object_store::Error::NotFound { path, source: source.into() },
-        std::io::ErrorKind::PermissionDenied => {
-            object_store::Error::PermissionDenied { path, source: source.into() }
-        }
+        std::io::ErrorKind::PermissionDenied => object_store::Error::PermissionDenied { path, source: source.into() },
         _ => object_store::Error::Generic { store: "local", source: source.into() },
     }
 }
@@ -112,11 +110,7 @@ impl ObjectStore for Durable {
         Ok(PutResult { e_tag: None, version: None })
     }
 
-    async fn put_multipart_opts(
-        &self,
-        location: &Path,
-        opts: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
         let target = self.inner.path_to_filesystem(location)?;
         let parent = target.parent().map(FsPath::to_path_buf).unwrap_or_default();
         blocking(move || make_dir(&parent).map_err(failed(&parent))).await?;

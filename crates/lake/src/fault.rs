@@ -80,7 +80,11 @@ mod debug {
                 Ok(())
             }
             Some(Fault::Error(place, nth)) if place == name => {
-                if PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *nth { Err(crate::Error::Planted) } else { Ok(()) }
+                if PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *nth {
+                    Err(crate::Error::Planted)
+                } else {
+                    Ok(())
+                }
             }
             _ => Ok(()),
         }

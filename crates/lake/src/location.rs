@@ -35,9 +35,8 @@ impl Location {
             if !url.path().ends_with('/') {
                 url.set_path(&format!("{}/", url.path()));
             }
-            let options = std::env::vars().filter(|(key, _)| {
-                ["AWS_", "AZURE_", "GOOGLE_"].iter().any(|prefix| key.starts_with(prefix))
-            });
+            let options = std::env::vars()
+                .filter(|(key, _)| ["AWS_", "AZURE_", "GOOGLE_"].iter().any(|prefix| key.starts_with(prefix)));
             let options = options.map(|(key, value)| (key.to_ascii_lowercase(), value));
             let (store, prefix) = object_store::parse_url_opts(&url, options).map_err(|e| refuse(e.to_string()))?;
             return Ok(Self { text: text.into(), url, store: store.into(), prefix, local: false });

@@ -66,9 +66,10 @@ fn id() -> StreamId {
 }
 
 fn to_manifest(log: &StreamLog) -> Manifest {
-    let tables = log.positions.iter().filter_map(|(name, version)| {
-        Some((TableName::try_from(name.clone()).ok()?, version.as_u64()?))
-    });
+    let tables = log
+        .positions
+        .iter()
+        .filter_map(|(name, version)| Some((TableName::try_from(name.clone()).ok()?, version.as_u64()?)));
     Manifest { number: log.epoch.map_or(0, |epoch| epoch.number), tables: tables.collect() }
 }
 

@@ -34,7 +34,9 @@ pub(crate) async fn conditional_put(location: &Location) -> Result<()> {
     }
 
     if second.is_ok() {
-        return Err(refuse("the store overwrites an object that a create-only write must keep (conditional put is ignored)"));
+        return Err(refuse(
+            "the store overwrites an object that a create-only write must keep (conditional put is ignored)",
+        ));
     }
     if read.as_deref() != Some(b"a") {
         return Err(refuse("an object just written does not read back"));

@@ -101,7 +101,8 @@ impl Lake {
     pub async fn tables(&self) -> Result<Vec<TableName>> {
         let store = &self.location.store;
         let listed = |path: &object_store::path::Path| Error::store("list", path.clone());
-        let root = store.list_with_delimiter(Some(&self.location.prefix)).await.map_err(listed(&self.location.prefix))?;
+        let root =
+            store.list_with_delimiter(Some(&self.location.prefix)).await.map_err(listed(&self.location.prefix))?;
         let mut found = Vec::new();
         for layer in root.common_prefixes {
             let Some(layer_name) = layer.filename().filter(|name| !name.starts_with('_')) else { continue };

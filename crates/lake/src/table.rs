@@ -86,11 +86,8 @@ pub(crate) fn is_personal(field: &Field) -> bool {
 impl Lake {
     fn handle(&self, name: &TableName) -> Result<DeltaTable> {
         let located = |why: String| Error::Location { location: self.location.text.clone(), why };
-        let url = self
-            .location
-            .url
-            .join(&format!("{}/{}/", name.layer, name.name))
-            .map_err(|e| located(e.to_string()))?;
+        let url =
+            self.location.url.join(&format!("{}/{}/", name.layer, name.name)).map_err(|e| located(e.to_string()))?;
         let root = self.location.store.clone();
         let prefix = self.location.path([name.layer.as_str(), name.name.as_str()]);
         let prefixed = Arc::new(PrefixStore::new(root.clone(), prefix));
@@ -105,7 +102,9 @@ impl Lake {
         let mut delta = self.handle(name)?;
         match delta.load().await {
             Ok(()) => Table::from_delta(name.clone(), delta).map(Some),
-            Err(deltalake::DeltaTableError::NotATable(_) | deltalake::DeltaTableError::InvalidTableLocation(_)) => Ok(None),
+            Err(deltalake::DeltaTableError::NotATable(_) | deltalake::DeltaTableError::InvalidTableLocation(_)) => {
+                Ok(None)
+            }
             Err(e) => {
                 if delta.verify_deltatable_existence().await.map_err(Error::delta("look for", name))? {
                     Err(Error::delta("load", name)(e))
@@ -166,8 +165,13 @@ impl Lake {
     async fn create_table(&self, spec: &TableSpec) -> Result<Table> {
         crate::fault::point("table.create.before")?;
         let fields = kernel_fields(spec.schema.fields().iter().map(AsRef::as_ref), &spec.name)?;
-        let plain: Vec<_> =
-            spec.schema.fields().iter().filter(|field| !is_personal(field)).map(|field| field.name().as_str()).collect();
+        let plain: Vec<_> = spec
+            .schema
+            .fields()
+            .iter()
+            .filter(|field| !is_personal(field))
+            .map(|field| field.name().as_str())
+            .collect();
         let handle = self.handle(&spec.name)?;
         CreateBuilder::new()
             .with_log_store(handle.log_store())

@@ -76,16 +76,19 @@ impl TableWriter {
                 "_source_key" | "record_key" => Encoding::DELTA_BYTE_ARRAY,
                 _ => continue,
             };
-            properties = properties
-                .set_column_dictionary_enabled(column.clone(), false)
-                .set_column_encoding(column, encoding);
+            properties =
+                properties.set_column_dictionary_enabled(column.clone(), false).set_column_encoding(column, encoding);
         }
         Self {
             location: lake.location.clone(),
             table: spec.name.clone(),
             // Field metadata would otherwise be written into every file.
             schema: Arc::new(Schema::new(
-                spec.schema.fields().iter().map(|f| f.as_ref().clone().with_metadata(Default::default())).collect::<Vec<_>>(),
+                spec.schema
+                    .fields()
+                    .iter()
+                    .map(|f| f.as_ref().clone().with_metadata(Default::default()))
+                    .collect::<Vec<_>>(),
             )),
             properties: properties.build(),
             options,
@@ -125,13 +128,7 @@ impl TableWriter {
     async fn close(&mut self) -> Result<()> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         let footer = open.writer.finish().await.map_err(Error::parquet("finish", &self.table))?;
-        let size = self
-            .location
-            .store
-            .head(&open.path)
-            .await
-            .map_err(Error::store("look at", &open.path))?
-            .size;
+        let size = self.location.store.head(&open.path).await.map_err(Error::store("look at", &open.path))?.size;
         // The footer's count, not ours: it is what the file holds.
         let rows = u64::try_from(footer.file_metadata().num_rows()).unwrap_or_default();
         self.done.push(DataFile { path: open.name, size, rows });

@@ -9,8 +9,8 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use serde_json::json;
 use tributary_lake::{
-    DataFile, Error, Lake, Lease, Location, RunRecord, StageCommit, StageLog, StreamId, StreamLog, TableChange, TableName,
-    TableSpec, TableWriter, WriterOptions,
+    DataFile, Error, Lake, Lease, Location, RunRecord, StageCommit, StageLog, StreamId, StreamLog, TableChange,
+    TableName, TableSpec, TableWriter, WriterOptions,
 };
 
 async fn lake(folder: &tempfile::TempDir) -> Lake {
@@ -29,7 +29,8 @@ fn spec(name: &str) -> TableSpec {
 
 async fn write(lake: &Lake, spec: &TableSpec, numbers: &[i64]) -> Vec<DataFile> {
     let phones: Vec<String> = numbers.iter().map(|n| format!("+86138{n:08}")).collect();
-    let columns: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(numbers.to_vec())), Arc::new(StringArray::from(phones))];
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(Int64Array::from(numbers.to_vec())), Arc::new(StringArray::from(phones))];
     let mut writer = TableWriter::new(lake, spec, WriterOptions::default());
     writer.write(&RecordBatch::try_new(spec.schema.clone(), columns).unwrap()).await.unwrap();
     writer.finish().await.unwrap()

@@ -47,13 +47,9 @@ pub fn query(parameters: &Parameters, as_of: NaiveDate, with: &str) -> Query {
         number("m"),
         plain("segment", DataType::Utf8, Personal::None),
     ];
-    let window = format!(
-        "WHERE day > DATE '{as_of}' - INTERVAL '{} days'",
-        parameters.rfm_window_days
-    );
-    let score = |order: &str| {
-        format!("CAST(least(5, 1 + floor(5 * percent_rank() OVER (ORDER BY {order}))) AS BIGINT)")
-    };
+    let window = format!("WHERE day > DATE '{as_of}' - INTERVAL '{} days'", parameters.rfm_window_days);
+    let score =
+        |order: &str| format!("CAST(least(5, 1 + floor(5 * percent_rank() OVER (ORDER BY {order}))) AS BIGINT)");
     let cases: String = SEGMENTS
         .iter()
         .map(|segment| {

@@ -13,8 +13,13 @@ use crate::{AsOf, Parameters, lifecycle, purchase, rfm, sales};
 /// The stage's name in the lake.
 pub const STAGE: &str = "mart";
 const VERSION: &str = "1";
-const INPUTS: [(&str, &str); 5] =
-    [("clean", "order"), ("clean", "order_line"), ("clean", "refund"), ("customer", "customer"), ("customer", "attribution")];
+const INPUTS: [(&str, &str); 5] = [
+    ("clean", "order"),
+    ("clean", "order_line"),
+    ("clean", "refund"),
+    ("customer", "customer"),
+    ("customer", "attribution"),
+];
 
 /// What the stage counted: rows by table.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +37,9 @@ pub struct Outcome {
 }
 
 fn fingerprint(parameters: &Parameters) -> BTreeMap<String, String> {
-    let rules = blake3::hash(format!("{:?} {:?}", Parameters { as_of: AsOf::MaxEvent, ..parameters.clone() }, crate::SEGMENTS).as_bytes());
+    let rules = blake3::hash(
+        format!("{:?} {:?}", Parameters { as_of: AsOf::MaxEvent, ..parameters.clone() }, crate::SEGMENTS).as_bytes(),
+    );
     [
         ("stage".into(), VERSION.into()),
         ("`[mart]`".into(), rules.to_hex()[..16].to_owned()),
@@ -58,7 +65,10 @@ fn reasons(log: &StageLog, fingerprint: &BTreeMap<String, String>, inputs: &BTre
     };
     let changed = fingerprint.iter().filter(|(part, now)| last.fingerprint.get(*part) != Some(now));
     let moved = inputs.iter().filter(|(table, now)| last.inputs.get(*table) != Some(now));
-    changed.map(|(part, _)| format!("{part} changed")).chain(moved.map(|(table, _)| format!("`{table}` changed"))).collect()
+    changed
+        .map(|(part, _)| format!("{part} changed"))
+        .chain(moved.map(|(table, _)| format!("`{table}` changed")))
+        .collect()
 }
 
 /// Why the stage would run now. Changes nothing.
@@ -122,5 +132,7 @@ pub async fn run(lake: &Lake, session: &Session, parameters: &Parameters, run: &
 async fn newest(session: &Session) -> Result<NaiveDate> {
     let sql = "SELECT coalesce(CAST(max(business_date) AS INT), 0) FROM clean.\"order\"";
     let days = session.count("find the newest order", sql).await?;
-    Ok(NaiveDate::from_ymd_opt(1970, 1, 1).and_then(|first| first.checked_add_days(Days::new(days))).unwrap_or_default())
+    Ok(NaiveDate::from_ymd_opt(1970, 1, 1)
+        .and_then(|first| first.checked_add_days(Days::new(days)))
+        .unwrap_or_default())
 }

@@ -110,9 +110,10 @@ pub fn flags(values: impl IntoIterator<Item = bool>) -> ArrayRef {
 
 /// A batch of `schema` from columns that are cast to its types.
 pub fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
-    let columns = columns.iter().zip(schema.fields()).map(|(column, field)| match (column.data_type(), field.data_type()) {
-        (DataType::Int64, DataType::Date32) => cast(&cast(column, &DataType::Int32)?, &DataType::Date32),
-        (_, wanted) => cast(column, wanted),
-    });
+    let columns =
+        columns.iter().zip(schema.fields()).map(|(column, field)| match (column.data_type(), field.data_type()) {
+            (DataType::Int64, DataType::Date32) => cast(&cast(column, &DataType::Int32)?, &DataType::Date32),
+            (_, wanted) => cast(column, wanted),
+        });
     Ok(RecordBatch::try_new(schema.clone(), columns.collect::<std::result::Result<_, ArrowError>>()?)?)
 }

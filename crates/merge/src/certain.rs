@@ -91,17 +91,11 @@ pub fn block_edges(members: &[Member], rule: &Rule) -> Outcome {
     members.sort_unstable();
     members.dedup();
     if let Some(refusal) = too_many_records(&members, rule) {
-        return Outcome {
-            refused: Some(refusal),
-            ..Outcome::default()
-        };
+        return Outcome { refused: Some(refusal), ..Outcome::default() };
     }
     match name_classes(&members, rule) {
         Ok(standings) => groups::tie(&members, &standings),
-        Err(names) => Outcome {
-            refused: Some(Refusal::TooManyNames { names }),
-            ..Outcome::default()
-        },
+        Err(names) => Outcome { refused: Some(Refusal::TooManyNames { names }), ..Outcome::default() },
     }
 }
 
@@ -115,9 +109,7 @@ fn too_many_records(members: &[Member], rule: &Rule) -> Option<Refusal> {
     records.sort_unstable();
     records.dedup();
     let mut by_source = records.chunk_by(|a, b| a.0 == b.0);
-    let (source, records) = by_source
-        .find(|of| of.len() > most)
-        .map(|of| (of[0].0, of.len()))?;
+    let (source, records) = by_source.find(|of| of.len() > most).map(|of| (of[0].0, of.len()))?;
     Some(Refusal::TooManyRecords { source, records })
 }
 
@@ -129,18 +121,8 @@ fn name_classes(members: &[Member], rule: &Rule) -> Result<Vec<Standing>, usize>
     }
     let names: Vec<(&str, bool)> = members
         .iter()
-        .map(|m| {
-            if m.stub {
-                ("", false)
-            } else {
-                (m.name.unwrap_or_default(), m.name_masked)
-            }
-        })
+        .map(|m| if m.stub { ("", false) } else { (m.name.unwrap_or_default(), m.name_masked) })
         .collect();
     let classes = names::classes(&names, rule.max_names.unwrap_or(usize::MAX))?;
-    Ok(if rule.names_must_agree {
-        classes.of
-    } else {
-        together()
-    })
+    Ok(if rule.names_must_agree { classes.of } else { together() })
 }

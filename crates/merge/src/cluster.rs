@@ -47,28 +47,16 @@ pub struct Clusters {
 
 /// Clusters the records `0..records`. Constraints that name no such record are left out.
 pub fn cluster(records: u32, edges: &[Edge], unique: &[Unique], cannot: &[(u32, u32)]) -> Clusters {
-    let mut sorted: Vec<(u8, u32, u32)> = edges
-        .iter()
-        .filter(|e| e.a != e.b)
-        .map(|e| (u8::MAX - e.strength, e.a.min(e.b), e.a.max(e.b)))
-        .collect();
+    let mut sorted: Vec<(u8, u32, u32)> =
+        edges.iter().filter(|e| e.a != e.b).map(|e| (u8::MAX - e.strength, e.a.min(e.b), e.a.max(e.b))).collect();
     sorted.sort_unstable();
     sorted.dedup();
 
     let mut forest = Forest::new(records);
-    let mut values = Lists::new(
-        records,
-        unique
-            .iter()
-            .map(|(record, identifier, value)| (*record, (*identifier, *value))),
-    );
-    let both_ways = cannot
-        .iter()
-        .filter(|(a, b)| a != b && *a < records && *b < records);
-    let mut enemies = Lists::new(
-        records,
-        both_ways.flat_map(|(a, b)| [(*a, (*a, *b)), (*b, (*b, *a))]),
-    );
+    let mut values =
+        Lists::new(records, unique.iter().map(|(record, identifier, value)| (*record, (*identifier, *value))));
+    let both_ways = cannot.iter().filter(|(a, b)| a != b && *a < records && *b < records);
+    let mut enemies = Lists::new(records, both_ways.flat_map(|(a, b)| [(*a, (*a, *b)), (*b, (*b, *a))]));
 
     let mut refused = Vec::new();
     for (_, a, b) in sorted {
@@ -81,14 +69,8 @@ pub fn cluster(records: u32, edges: &[Edge], unique: &[Unique], cannot: &[(u32, 
         if root_a == root_b {
             continue;
         }
-        let conflict = unlike_values(values.of(root_a), values.of(root_b)).or_else(|| {
-            enemy_pair(
-                &mut forest,
-                enemies.of(root_a),
-                enemies.of(root_b),
-                (root_a, root_b),
-            )
-        });
+        let conflict = unlike_values(values.of(root_a), values.of(root_b))
+            .or_else(|| enemy_pair(&mut forest, enemies.of(root_a), enemies.of(root_b), (root_a, root_b)));
         if let Some(conflict) = conflict {
             refused.push((a, b, conflict));
             continue;
@@ -102,9 +84,7 @@ pub fn cluster(records: u32, edges: &[Edge], unique: &[Unique], cannot: &[(u32, 
     // Stable, so that of a pair's edges the strongest, which came first, is kept.
     refused.sort_by_key(|(a, b, _)| (*a, *b));
     refused.dedup_by_key(|(a, b, _)| (*a, *b));
-    refused.retain(|(a, b, conflict)| {
-        *conflict == Conflict::NoSuchRecord || label[*a as usize] != label[*b as usize]
-    });
+    refused.retain(|(a, b, conflict)| *conflict == Conflict::NoSuchRecord || label[*a as usize] != label[*b as usize]);
     Clusters { label, refused }
 }
 
@@ -116,11 +96,7 @@ fn unlike_values(mut a: &[(u32, u64)], mut b: &[(u32, u64)]) -> Option<Conflict>
         (values_a, a) = a.split_at(a.partition_point(|(of, _)| *of == identifier));
         (values_b, b) = b.split_at(b.partition_point(|(of, _)| *of == identifier));
         let both = !values_a.is_empty() && !values_b.is_empty();
-        if both
-            && !values_a
-                .iter()
-                .any(|value| values_b.binary_search(value).is_ok())
-        {
+        if both && !values_a.iter().any(|value| values_b.binary_search(value).is_ok()) {
             return Some(Conflict::Unique { identifier });
         }
     }
@@ -128,23 +104,10 @@ fn unlike_values(mut a: &[(u32, u64)], mut b: &[(u32, u64)]) -> Option<Conflict>
 }
 
 /// A pair that must not meet and would. Each cluster lists (its own record, the other record), so that one list is enough.
-fn enemy_pair(
-    forest: &mut Forest,
-    of_a: &[(u32, u32)],
-    of_b: &[(u32, u32)],
-    roots: (u32, u32),
-) -> Option<Conflict> {
-    let (shorter, other) = if of_a.len() <= of_b.len() {
-        (of_a, roots.1)
-    } else {
-        (of_b, roots.0)
-    };
-    let met = shorter
-        .iter()
-        .filter(|(_, enemy)| forest.find(*enemy) == other);
-    met.map(|(own, enemy)| (*own.min(enemy), *own.max(enemy)))
-        .min()
-        .map(|(a, b)| Conflict::CannotLink { a, b })
+fn enemy_pair(forest: &mut Forest, of_a: &[(u32, u32)], of_b: &[(u32, u32)], roots: (u32, u32)) -> Option<Conflict> {
+    let (shorter, other) = if of_a.len() <= of_b.len() { (of_a, roots.1) } else { (of_b, roots.0) };
+    let met = shorter.iter().filter(|(_, enemy)| forest.find(*enemy) == other);
+    met.map(|(own, enemy)| (*own.min(enemy), *own.max(enemy))).min().map(|(a, b)| Conflict::CannotLink { a, b })
 }
 
 struct Forest {
@@ -155,10 +118,7 @@ struct Forest {
 
 impl Forest {
     fn new(records: u32) -> Forest {
-        Forest {
-            parent: (0..records).collect(),
-            size: vec![1; records as usize],
-        }
+        Forest { parent: (0..records).collect(), size: vec![1; records as usize] }
     }
 
     fn find(&mut self, mut record: u32) -> u32 {
@@ -172,11 +132,7 @@ impl Forest {
 
     /// Joins two roots, and says which is one still and which is not.
     fn union(&mut self, a: u32, b: u32) -> (u32, u32) {
-        let (kept, gone) = if self.size[a as usize] >= self.size[b as usize] {
-            (a, b)
-        } else {
-            (b, a)
-        };
+        let (kept, gone) = if self.size[a as usize] >= self.size[b as usize] { (a, b) } else { (b, a) };
         self.parent[gone as usize] = kept;
         self.size[kept as usize] += self.size[gone as usize];
         (kept, gone)
@@ -208,11 +164,7 @@ impl<T: Ord + Copy> Lists<T> {
         let mut items: Vec<(u32, T)> = items.filter(|(record, _)| *record < records).collect();
         items.sort_unstable();
         items.dedup();
-        let mut slot = if items.is_empty() {
-            Vec::new()
-        } else {
-            vec![NOTHING; records as usize]
-        };
+        let mut slot = if items.is_empty() { Vec::new() } else { vec![NOTHING; records as usize] };
         let mut lists = Vec::new();
         for of_record in items.chunk_by(|a, b| a.0 == b.0) {
             slot[of_record[0].0 as usize] = lists.len() as u32;
@@ -222,10 +174,7 @@ impl<T: Ord + Copy> Lists<T> {
     }
 
     fn slot(&self, root: u32) -> Option<usize> {
-        self.slot
-            .get(root as usize)
-            .filter(|slot| **slot != NOTHING)
-            .map(|slot| *slot as usize)
+        self.slot.get(root as usize).filter(|slot| **slot != NOTHING).map(|slot| *slot as usize)
     }
 
     fn of(&self, root: u32) -> &[T] {
@@ -239,10 +188,7 @@ impl<T: Ord + Copy> Lists<T> {
             self.slot[kept as usize] = from as u32;
             return;
         };
-        let (mut a, mut b) = (
-            std::mem::take(&mut self.lists[to]),
-            std::mem::take(&mut self.lists[from]),
-        );
+        let (mut a, mut b) = (std::mem::take(&mut self.lists[to]), std::mem::take(&mut self.lists[from]));
         if a.len() < b.len() {
             std::mem::swap(&mut a, &mut b);
         }

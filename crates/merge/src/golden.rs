@@ -34,8 +34,20 @@ const GROUPS: &[&[&str]] = &[
 ];
 /// Columns of a party as the query reads them, after `customer_id, record_key, source, source_ts, joined_at, name_masked`.
 const PARTY: &[&str] = &[
-    "name", "family_name", "given_name", "gender", "birthday", "company", "language", "segment", "country", "province",
-    "city", "district", "street", "postcode",
+    "name",
+    "family_name",
+    "given_name",
+    "gender",
+    "birthday",
+    "company",
+    "language",
+    "segment",
+    "country",
+    "province",
+    "city",
+    "district",
+    "street",
+    "postcode",
 ];
 const IDENTIFIERS: &[&str] = &["phone", "email", "member_no"];
 
@@ -62,7 +74,10 @@ fn fingerprint(rules: &Rules) -> BTreeMap<String, String> {
 
 /// Entities whose records name a person by identifiers, and have a table.
 fn entities() -> impl Iterator<Item = &'static str> {
-    tributary_model::ENTITIES.iter().filter(|entity| entity.identified && entity.name != "party").map(|entity| entity.name)
+    tributary_model::ENTITIES
+        .iter()
+        .filter(|entity| entity.identified && entity.name != "party")
+        .map(|entity| entity.name)
 }
 
 async fn inputs(lake: &Lake) -> Result<BTreeMap<String, i64>> {
@@ -131,8 +146,12 @@ async fn attribute(
     counts: &mut Counts,
 ) -> Result<tributary_lake::TableChange> {
     let doing = "attach orders to customers";
-    let order: String =
-        rules.identifiers.iter().enumerate().map(|(at, rule)| format!(" WHEN '{}' THEN {at}", rule.kind.replace('\'', "''"))).collect();
+    let order: String = rules
+        .identifiers
+        .iter()
+        .enumerate()
+        .map(|(at, rule)| format!(" WHEN '{}' THEN {at}", rule.kind.replace('\'', "''")))
+        .collect();
     let order = if order.is_empty() { "0".to_owned() } else { format!("CASE e.type{order} ELSE 999 END") };
     let sql = format!(
         "SELECT entity, record_key, customer_id, type FROM (SELECT e.entity, e.record_key, m.customer_id, e.type, \
@@ -280,9 +299,7 @@ async fn golden(lake: &Lake, session: &Session, rules: &Rules, counts: &mut Coun
         }
     }
     written.write(&pending).await?;
-    let expected = session
-        .count(doing, "SELECT count(*) FROM identity.member WHERE NOT retired AND NOT stub")
-        .await?;
+    let expected = session.count(doing, "SELECT count(*) FROM identity.member WHERE NOT retired AND NOT stub").await?;
     if u64::try_from(of_parties).unwrap_or_default() != expected {
         let why = format!("customers have {expected} records and {of_parties} were read");
         return Err(Error::Ledger { stage: STAGE.into(), why });
@@ -315,7 +332,8 @@ fn survive(
         let joined: Vec<String> = parties
             .iter()
             .map(|party| {
-                let values = members.iter().map(|at| party.values.get(*at).and_then(Option::as_deref).unwrap_or_default());
+                let values =
+                    members.iter().map(|at| party.values.get(*at).and_then(Option::as_deref).unwrap_or_default());
                 values.collect::<Vec<_>>().join("\u{1f}").trim_matches('\u{1f}').to_owned()
             })
             .collect();
@@ -336,7 +354,9 @@ fn survive(
             })
             .collect();
         let rule = rules.field(field);
-        let Some(winner) = choose(&strategy(rule, &mut number), &candidates).and_then(|at| parties.get(at)) else { continue };
+        let Some(winner) = choose(&strategy(rule, &mut number), &candidates).and_then(|at| parties.get(at)) else {
+            continue;
+        };
         for at in members {
             if let (Some(name), Some(Some(value))) = (PARTY.get(at), winner.values.get(at)) {
                 golden.values.insert(name, value.clone());
@@ -362,7 +382,9 @@ fn survive(
             })
             .collect();
         let rule = rules.field(kind);
-        let Some(winner) = choose(&strategy(rule, &mut number), &candidates).and_then(|at| held.get(at)) else { continue };
+        let Some(winner) = choose(&strategy(rule, &mut number), &candidates).and_then(|at| held.get(at)) else {
+            continue;
+        };
         golden.values.insert(kind, winner.value.clone());
         if *kind == "phone" {
             golden.phone_masked = winner.masked;

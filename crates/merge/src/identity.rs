@@ -103,9 +103,7 @@ pub enum Invalid {
     InTwoClusters { first: usize, second: usize },
     #[error("a record is a member of two ids")]
     MemberTwice,
-    #[error(
-        "the new id of cluster {cluster} (generation {generation}) is taken: are all foundings given?"
-    )]
+    #[error("the new id of cluster {cluster} (generation {generation}) is taken: are all foundings given?")]
     IdTaken { cluster: usize, generation: u32 },
 }
 
@@ -127,17 +125,8 @@ pub fn assign<K: Ord + Clone, I: Ord + Clone>(
         }
     }
 
-    let mut taken: BTreeSet<I> = previous
-        .foundings
-        .iter()
-        .map(|founding| founding.customer_id.clone())
-        .collect();
-    taken.extend(
-        previous
-            .redirects
-            .iter()
-            .flat_map(|(from, into)| [from.clone(), into.clone()]),
-    );
+    let mut taken: BTreeSet<I> = previous.foundings.iter().map(|founding| founding.customer_id.clone()).collect();
+    taken.extend(previous.redirects.iter().flat_map(|(from, into)| [from.clone(), into.clone()]));
     taken.extend(sides.ids.iter().map(|id| (*id).clone()));
     let mut generations: BTreeMap<&K, u32> = BTreeMap::new();
     for founding in previous.foundings {
@@ -151,43 +140,22 @@ pub fn assign<K: Ord + Clone, I: Ord + Clone>(
             ids.push(sides.ids[id].clone());
             continue;
         }
-        let Some(founder) = records
-            .iter()
-            .min_by_key(|record| (record.first_seen, &record.key))
-        else {
+        let Some(founder) = records.iter().min_by_key(|record| (record.first_seen, &record.key)) else {
             return Err(Invalid::EmptyCluster { cluster });
         };
         let generation = generations.get(&founder.key).copied().unwrap_or_default();
         let id = make_id(&founder.key, generation);
         if !taken.insert(id.clone()) {
-            return Err(Invalid::IdTaken {
-                cluster,
-                generation,
-            });
+            return Err(Invalid::IdTaken { cluster, generation });
         }
-        founded.push(Founding {
-            customer_id: id.clone(),
-            record: founder.key.clone(),
-            generation,
-        });
+        founded.push(Founding { customer_id: id.clone(), record: founder.key.clone(), generation });
         ids.push(id);
     }
     founded.sort_unstable();
 
-    let change = history::Change {
-        sides: &sides,
-        pairs: &pairs,
-        cluster_of: &cluster_of,
-        ids: &ids,
-        founded: &founded,
-    };
+    let change =
+        history::Change { sides: &sides, pairs: &pairs, cluster_of: &cluster_of, ids: &ids, founded: &founded };
     let (redirects, events) = change.tell(previous.redirects);
     let members = change.members();
-    Ok(Assignment {
-        ids,
-        members,
-        founded,
-        redirects,
-        events,
-    })
+    Ok(Assignment { ids, members, founded, redirects, events })
 }

@@ -65,11 +65,7 @@ impl Name {
     /// Takes a cleaned name apart. Asterisks count as a mask even where `masked` is false; where it is true and nothing
     /// shows what was hidden, the end of the name was.
     pub fn read(text: &str, masked: bool) -> Name {
-        let mut name = Name {
-            han: Vec::new(),
-            words: Vec::new(),
-            masked,
-        };
+        let mut name = Name { han: Vec::new(), words: Vec::new(), masked };
         let (mut in_han, mut in_word, mut leading_mask, mut marked) = (false, false, false, false);
         for c in text.chars().flat_map(char::to_lowercase).take(MOST_CHARS) {
             if matches!(c, '*' | '＊' | '●' | '•') || (masked && c == '某') {
@@ -138,12 +134,7 @@ impl Name {
     /// How many characters can be seen.
     fn visible(&self) -> usize {
         let han = self.han.iter().filter(|cell| **cell != Cell::Any).count();
-        han + self
-            .words
-            .iter()
-            .flat_map(|word| word.chars())
-            .filter(|c| *c != '*')
-            .count()
+        han + self.words.iter().flat_map(|word| word.chars()).filter(|c| *c != '*').count()
     }
 
     fn fullness(&self) -> Fullness {

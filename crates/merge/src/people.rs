@@ -79,7 +79,11 @@ async fn inputs(lake: &Lake) -> Result<BTreeMap<String, i64>> {
 }
 
 /// Why a stage would run: its record against what it would be made from now.
-pub(crate) fn reasons(log: &StageLog, fingerprint: &BTreeMap<String, String>, inputs: &BTreeMap<String, i64>) -> Vec<String> {
+pub(crate) fn reasons(
+    log: &StageLog,
+    fingerprint: &BTreeMap<String, String>,
+    inputs: &BTreeMap<String, i64>,
+) -> Vec<String> {
     let Some(last) = &log.last else {
         return vec![log.missing.first().map_or("it has not run yet".into(), |table| format!("`{table}` is gone"))];
     };
@@ -145,7 +149,8 @@ pub async fn run(lake: &Lake, session: &Session, rules: &Rules, run: &str) -> Re
         of_cluster.entry(label).or_default().push(Record { key: person.key.clone(), first_seen });
     }
     for records in of_cluster.values() {
-        let has_party = records.iter().any(|r| people.binary_search_by(|p| p.key.cmp(&r.key)).is_ok_and(|at| !people[at].stub));
+        let has_party =
+            records.iter().any(|r| people.binary_search_by(|p| p.key.cmp(&r.key)).is_ok_and(|at| !people[at].stub));
         *if has_party { &mut counts.customers } else { &mut counts.stub_customers } += 1;
     }
     let of_cluster: Vec<_> = of_cluster.into_values().collect();
@@ -329,7 +334,9 @@ impl Found {
         kind: KindScope,
         value: &str,
     ) {
-        let Some((at, rule)) = rules.identifiers.iter().enumerate().find(|(_, rule)| rule.kind == kind.0) else { return };
+        let Some((at, rule)) = rules.identifiers.iter().enumerate().find(|(_, rule)| rule.kind == kind.0) else {
+            return;
+        };
         if rule.unique {
             let hash = blake3::hash(value.as_bytes());
             let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
@@ -425,7 +432,8 @@ impl Before {
     async fn load(session: &Session) -> Result<Self> {
         let mut before = Self::default();
         let doing = "read the members of before";
-        let sql = "SELECT record_key, customer_id, source, stub, retired, since FROM identity.member ORDER BY record_key";
+        let sql =
+            "SELECT record_key, customer_id, source, stub, retired, since FROM identity.member ORDER BY record_key";
         let mut cursor = Cursor::new(session.stream(doing, sql).await?, doing);
         while let Some((rows, row)) = cursor.peek().await? {
             let text = |column| rows.text(column, row).unwrap_or_default().to_owned();

@@ -47,12 +47,7 @@ pub struct Candidate<'a> {
 pub fn choose(strategy: &Strategy, candidates: &[Candidate]) -> Option<usize> {
     let has_value = |candidate: &Candidate| !candidate.value.trim().is_empty();
     let any_clear = candidates.iter().any(|c| has_value(c) && !c.masked);
-    let eligible = || {
-        candidates
-            .iter()
-            .enumerate()
-            .filter(|(_, c)| has_value(c) && !(any_clear && c.masked))
-    };
+    let eligible = || candidates.iter().enumerate().filter(|(_, c)| has_value(c) && !(any_clear && c.masked));
 
     let mut times: HashMap<&str, u64> = HashMap::new();
     if *strategy == Strategy::MostFrequent {
@@ -65,23 +60,12 @@ pub fn choose(strategy: &Strategy, candidates: &[Candidate]) -> Option<usize> {
             Strategy::MostComplete => u64::from(candidate.completeness),
             Strategy::MostFrequent => times.get(candidate.value).copied().unwrap_or_default(),
             Strategy::Prefer(sources) => {
-                let place = sources
-                    .iter()
-                    .position(|source| *source == candidate.source)
-                    .unwrap_or(sources.len());
+                let place = sources.iter().position(|source| *source == candidate.source).unwrap_or(sources.len());
                 (sources.len() - place) as u64
             }
         }
     };
-    let rank = |c: &Candidate| {
-        (
-            merit(c),
-            c.at,
-            c.completeness,
-            Reverse((c.record, c.source)),
-        )
-    };
-    let best = eligible()
-        .max_by(|(_, a), (_, b)| rank(a).cmp(&rank(b)).then_with(|| b.value.cmp(a.value)));
+    let rank = |c: &Candidate| (merit(c), c.at, c.completeness, Reverse((c.record, c.source)));
+    let best = eligible().max_by(|(_, a), (_, b)| rank(a).cmp(&rank(b)).then_with(|| b.value.cmp(a.value)));
     best.map(|(place, _)| place)
 }

@@ -4,18 +4,35 @@
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note<'a> {
     /// A stream is being read from now on.
-    Stream { source: &'a str, stream: &'a str },
+    Stream {
+        source: &'a str,
+        stream: &'a str,
+    },
     /// Records decoded, and the bytes they came from.
-    Read { rows: u64, bytes: u64 },
+    Read {
+        rows: u64,
+        bytes: u64,
+    },
     /// A batch is committed: so many rows of the stream are safe.
-    Committed { rows: u64 },
+    Committed {
+        rows: u64,
+    },
     /// What is being waited for.
-    Waiting { what: &'a str },
+    Waiting {
+        what: &'a str,
+    },
     /// The stream is through.
-    StreamDone { rows: u64 },
+    StreamDone {
+        rows: u64,
+    },
     /// A stage begins.
-    Stage { name: &'a str },
-    StageDone { name: &'a str, new: bool },
+    Stage {
+        name: &'a str,
+    },
+    StageDone {
+        name: &'a str,
+        new: bool,
+    },
 }
 
 /// Listens to a run.

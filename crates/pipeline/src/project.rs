@@ -100,7 +100,9 @@ impl Project {
         let mut unchecked = Vec::new();
         for map in &pipeline.maps {
             let Some(mut mapping) = mapping(map, &pipeline, &known) else { continue };
-            let same = mappings.iter().filter(|other| other.id == mapping.id || other.id.starts_with(&format!("{} (", mapping.id)));
+            let same = mappings
+                .iter()
+                .filter(|other| other.id == mapping.id || other.id.starts_with(&format!("{} (", mapping.id)));
             let count = same.count();
             if count > 0 {
                 mapping.id = format!("{} ({})", mapping.id, count + 1);
@@ -288,7 +290,9 @@ pub(crate) fn adopt(stream: &Schema, lake: &Schema) -> SchemaRef {
         .fields()
         .iter()
         .map(|field| match there(field.name()) {
-            Some(lake) if lake.data_type().is_nested() => field.as_ref().clone().with_data_type(lake.data_type().clone()),
+            Some(lake) if lake.data_type().is_nested() => {
+                field.as_ref().clone().with_data_type(lake.data_type().clone())
+            }
             _ => field.as_ref().clone(),
         })
         .collect();
@@ -373,9 +377,15 @@ fn rules(merge: &Merge) -> Rules {
     let fields = merge.survivorship.fields.iter().map(|(field, rule)| {
         let rule = match rule {
             config::Rule::Strategy(of) => strategy(*of),
-            config::Rule::Prefer(sources) => FieldRule::Prefer(sources.iter().map(|source| source.value.clone()).collect()),
+            config::Rule::Prefer(sources) => {
+                FieldRule::Prefer(sources.iter().map(|source| source.value.clone()).collect())
+            }
         };
         (field.value.clone(), rule)
     });
-    Rules { identifiers: identifiers.collect(), default: strategy(merge.survivorship.default), fields: fields.collect() }
+    Rules {
+        identifiers: identifiers.collect(),
+        default: strategy(merge.survivorship.default),
+        fields: fields.collect(),
+    }
 }

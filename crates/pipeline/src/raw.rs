@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, new_null_array,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -113,7 +115,11 @@ impl Shape {
 
     /// The keys of a decoded page, and the rows whose key is incomplete.
     #[expect(clippy::type_complexity, reason = "two results of one pass")]
-    fn keys(&self, decoded: &Decoded, page: &Page) -> Result<((StringArray, Vec<(u128, u64)>), Vec<usize>), ArrowError> {
+    fn keys(
+        &self,
+        decoded: &Decoded,
+        page: &Page,
+    ) -> Result<((StringArray, Vec<(u128, u64)>), Vec<usize>), ArrowError> {
         let rows = decoded.batch.num_rows();
         let options = FormatOptions::default();
         let columns: Vec<_> = self.key_columns.iter().map(|at| decoded.batch.column(*at)).collect();
@@ -156,7 +162,11 @@ impl Shape {
         let own = decoded.batch.num_columns();
         let mut columns = Vec::with_capacity(own + OURS);
         for column in decoded.batch.columns() {
-            columns.push(if bad == 0 { column.clone() } else { stacked(column.clone(), nulls(column.data_type(), bad))? });
+            columns.push(if bad == 0 {
+                column.clone()
+            } else {
+                stacked(column.clone(), nulls(column.data_type(), bad))?
+            });
         }
         let text = |value: &str, count: usize| Arc::new(StringArray::from(vec![value; count])) as ArrayRef;
         let extra = Arc::new(decoded.extra) as ArrayRef;
@@ -183,7 +193,8 @@ impl Shape {
         columns.push(text(&page.scope, rows));
         columns.push(pair(version, nulls(&DataType::Utf8, bad))?);
         columns.push(Arc::new(Int32Array::from(vec![1; rows])));
-        let lines = Int64Array::from_iter(decoded.rejected.iter().map(|r| r.line.and_then(|line| i64::try_from(line).ok())));
+        let lines =
+            Int64Array::from_iter(decoded.rejected.iter().map(|r| r.line.and_then(|line| i64::try_from(line).ok())));
         let lines = pair(nulls(&DataType::Int64, good), Arc::new(lines))?;
         columns.push(lines);
         Ok(Prepared {
@@ -273,7 +284,9 @@ fn version_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     if column.data_type().is_integer() {
         let numbers = arrow::compute::cast(column, &DataType::Int64)?;
         let numbers = numbers.as_primitive::<arrow::datatypes::Int64Type>();
-        let text = numbers.iter().map(|number| number.map(|number| format!("{:020}", i128::from(number) - i128::from(i64::MIN))));
+        let text = numbers
+            .iter()
+            .map(|number| number.map(|number| format!("{:020}", i128::from(number) - i128::from(i64::MIN))));
         return Ok(Arc::new(text.collect::<StringArray>()));
     }
     arrow::compute::cast(column, &DataType::Utf8)

@@ -122,7 +122,11 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
                 let log = StreamLog::open(lake, &table, stream_id(&source.name, &stream.name)).await?;
                 if let Some(epoch) = log.epoch {
                     epochs.insert(name, rows_so_far(&log.totals));
-                    reason = format!("read what is new since batch {} ({} positions known)", epoch.number, log.positions.len());
+                    reason = format!(
+                        "read what is new since batch {} ({} positions known)",
+                        epoch.number,
+                        log.positions.len()
+                    );
                 }
             }
             plan.steps.push(Step { stage: "raw".into(), what, reasons: vec![reason] });
@@ -130,7 +134,11 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
     }
     let Some(lake) = lake else {
         for stage in ["clean", "identity", "customer", "mart"] {
-            plan.steps.push(Step { stage: stage.into(), what: "all tables".into(), reasons: vec!["there is no lake yet".into()] });
+            plan.steps.push(Step {
+                stage: stage.into(),
+                what: "all tables".into(),
+                reasons: vec!["there is no lake yet".into()],
+            });
         }
         return Ok(plan);
     };
@@ -286,7 +294,8 @@ async fn stages(
     stage("clean");
     let clean = tributary_clean::stage::run(lake, &session, &project.mappings, &epochs, &summary.run).await?;
     done("clean", !clean.ran.is_empty());
-    let reasons: Vec<_> = clean.ran.iter().map(|(id, reason)| format!("{id}: {}", describe(project, id, reason))).collect();
+    let reasons: Vec<_> =
+        clean.ran.iter().map(|(id, reason)| format!("{id}: {}", describe(project, id, reason))).collect();
     note(summary, "clean", reasons);
     summary.clean = clean.counts;
 
@@ -348,7 +357,10 @@ fn rejected(report: &Report, most: Option<MaxRejected>, id: &str, summary: &mut 
         Some(MaxRejected::Share(share)) => rejected as f64 > read as f64 * share,
     };
     let what = format!("{id}: {rejected} of {read} records were rejected");
-    let see = format!("see them: `select _error, _scope from raw.{}_{} where _error is not null`", report.source, report.stream);
+    let see = format!(
+        "see them: `select _error, _scope from raw.{}_{} where _error is not null`",
+        report.source, report.stream
+    );
     if over {
         summary.errors.push(format!("{what}, more than `max_rejected` allows; {see}"));
     } else {

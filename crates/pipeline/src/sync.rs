@@ -13,7 +13,9 @@ use arrow::array::{AsArray, BooleanArray, RecordBatch};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tributary_connector::{Connector, Error as ConnectorError, Event, Kind, Position, ReadRequest, State, Stream, Withdrawal};
+use tributary_connector::{
+    Connector, Error as ConnectorError, Event, Kind, Position, ReadRequest, State, Stream, Withdrawal,
+};
 use tributary_engine::Session;
 use tributary_lake::{DataFile, Lake, StreamId, StreamLog, Table, TableSpec, TableWriter, WriterOptions, fault};
 
@@ -329,17 +331,20 @@ impl Work<'_> {
                     let keys = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8)?;
                     for key in keys.as_string::<i32>().iter().flatten() {
                         before += 1;
-                        let known = <[u8; 16]>::try_from(key.as_bytes()).is_ok_and(|key| now.contains(&u128::from_be_bytes(key)));
+                        let known = <[u8; 16]>::try_from(key.as_bytes())
+                            .is_ok_and(|key| now.contains(&u128::from_be_bytes(key)));
                         gone += u64::from(!known);
                     }
                 }
                 (before, gone)
             } else {
-                let before = self.sync.session.count("count a file's rows", &format!("SELECT count(*) {of_scope}")).await?;
+                let before =
+                    self.sync.session.count("count a file's rows", &format!("SELECT count(*) {of_scope}")).await?;
                 (before, before.saturating_sub(self.segment.counts.read))
             };
             if gone as f64 > before as f64 * MAX_WITHDRAWN {
-                let message = format!("`{partition}` shows other content, which would withdraw {gone} of its {before} records");
+                let message =
+                    format!("`{partition}` shows other content, which would withdraw {gone} of its {before} records");
                 let stream = format!("{}.{}", self.report.source, self.report.stream);
                 let error = ConnectorError::new(Kind::Refused, message).hint(format!(
                     "if that is right, run with `--accept-replace {stream}`; if each export only adds, set `on_change = \"add\"`"

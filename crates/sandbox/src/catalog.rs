@@ -51,19 +51,13 @@ pub(crate) fn quantity(dice: &mut Dice) -> i64 {
 /// `-1299.00`.
 pub(crate) fn money(cents: i64) -> String {
     let sign = if cents < 0 { "-" } else { "" };
-    format!(
-        "{sign}{}.{:02}",
-        cents.unsigned_abs() / 100,
-        cents.unsigned_abs() % 100
-    )
+    format!("{sign}{}.{:02}", cents.unsigned_abs() / 100, cents.unsigned_abs() % 100)
 }
 
 /// `-1,299.00`.
 pub(crate) fn grouped_money(cents: i64) -> String {
     let plain = money(cents);
-    let (sign, digits) = plain
-        .strip_prefix('-')
-        .map_or(("", plain.as_str()), |digits| ("-", digits));
+    let (sign, digits) = plain.strip_prefix('-').map_or(("", plain.as_str()), |digits| ("-", digits));
     let whole = digits.len() - 3;
     let mut text = sign.to_owned();
     for (place, digit) in digits.chars().enumerate() {

@@ -47,11 +47,7 @@ pub(crate) fn sample<T>(dice: &mut Dice, mut from: Vec<T>, count: usize) -> Vec<
 /// A moment in `from..=to`, or `from` where that is the later.
 pub(crate) fn moment(dice: &mut Dice, from: NaiveDateTime, to: NaiveDateTime) -> NaiveDateTime {
     let seconds = (to - from).num_seconds();
-    if seconds <= 0 {
-        from
-    } else {
-        from + TimeDelta::seconds(dice.random_range(0..=seconds))
-    }
+    if seconds <= 0 { from } else { from + TimeDelta::seconds(dice.random_range(0..=seconds)) }
 }
 
 /// Draws an index with a given weight for each.
@@ -96,10 +92,7 @@ pub(crate) fn spread(salt: u64, index: u64) -> u64 {
     loop {
         let (mut left, mut right) = (number >> 15 & 0x7FFF, number & 0x7FFF);
         for round in 0..4 {
-            (left, right) = (
-                right,
-                left ^ (scramble(scramble(salt) ^ (round << 15 | right)) & 0x7FFF),
-            );
+            (left, right) = (right, left ^ (scramble(scramble(salt) ^ (round << 15 | right)) & 0x7FFF));
         }
         number = left << 15 | right;
         if number < 1_000_000_000 {

@@ -27,10 +27,7 @@ const HEADER: &[&str] = &[
 ];
 const ESTATES: &[&str] = &["阳光花园", "翠苑小区", "金色家园"];
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the whole world goes in, and two files and the counts come out"
-)]
+#[expect(clippy::too_many_arguments, reason = "the whole world goes in, and two files and the counts come out")]
 pub(crate) fn write(
     folder: &Path,
     config: &Config,
@@ -45,12 +42,7 @@ pub(crate) fn write(
     let mut file = Output::create(folder, PATH)?;
     let mut repeats = Repeats::default();
     file.bytes("\u{feff}".as_bytes())?;
-    file.bytes(
-        CsvLine::default()
-            .fields(HEADER.iter().copied())
-            .end("\n")
-            .as_bytes(),
-    )?;
+    file.bytes(CsvLine::default().fields(HEADER.iter().copied()).end("\n").as_bytes())?;
     for party in &parties.contacts {
         let person = &people[party.person as usize];
         records.record("crm", "contacts", &party.number.to_string(), party.person)?;
@@ -58,25 +50,11 @@ pub(crate) fn write(
             let second = person.second_card && dice.random_bool(0.5);
             card_no(config, party.person, second)
         });
-        let line = row(
-            &mut dice,
-            person,
-            party,
-            card.as_deref().unwrap_or(""),
-            names,
-            phones,
-            &mut summary.noise,
-        );
+        let line = row(&mut dice, person, party, card.as_deref().unwrap_or(""), names, phones, &mut summary.noise);
         repeats.offer(&mut dice, line, |line| file.bytes(line.as_bytes()))?;
     }
     let count = repeats.finish(|line| file.bytes(line.as_bytes()))?;
-    summary.file(
-        PATH,
-        FileCount {
-            bytes: file.finish()?,
-            ..count
-        },
-    );
+    summary.file(PATH, FileCount { bytes: file.finish()?, ..count });
     Ok(())
 }
 
@@ -102,35 +80,17 @@ fn row(
         PhoneFault::Till(other) | PhoneFault::Recycled(other) => styled(dice, other),
     };
     let gender = if person.female { "Female" } else { "Male" };
-    let birthday = faults
-        .birthday(person.birthday)
-        .map_or_else(String::new, |date| date.format("%Y-%m-%d").to_string());
+    let birthday =
+        faults.birthday(person.birthday).map_or_else(String::new, |date| date.format("%Y-%m-%d").to_string());
     let home = person.home;
     let (street, city, state) = match dice.random_range(0..100) {
         0..30 => (String::new(), "", ""),
-        30..42 => (
-            format!("{}{}\n{}", home.district(), home.road(), home.door()),
-            home.city(),
-            home.province(),
-        ),
+        30..42 => (format!("{}{}\n{}", home.district(), home.road(), home.door()), home.city(), home.province()),
         42..44 => {
             let estate = pick(dice, ESTATES);
-            (
-                format!(
-                    "{}{}, \"{estate}\"{}",
-                    home.district(),
-                    home.road(),
-                    home.door()
-                ),
-                home.city(),
-                home.province(),
-            )
+            (format!("{}{}, \"{estate}\"{}", home.district(), home.road(), home.door()), home.city(), home.province())
         }
-        _ => (
-            format!("{}{}{}", home.district(), home.road(), home.door()),
-            home.city(),
-            home.province(),
-        ),
+        _ => (format!("{}{}{}", home.district(), home.road(), home.door()), home.city(), home.province()),
     };
     CsvLine::default()
         .field(&party.number.to_string())
@@ -138,11 +98,7 @@ fn row(
         .field(&first)
         .field(&full)
         .field(&mobile)
-        .field(if faults.email_missing {
-            ""
-        } else {
-            &person.email
-        })
+        .field(if faults.email_missing { "" } else { &person.email })
         .field(if dice.random_bool(0.1) { "" } else { gender })
         .field(&birthday)
         .fields([street.as_str(), city, state])
@@ -154,13 +110,7 @@ fn row(
 
 /// Last, first and full name. A typo or a mask runs through all three; one clear Chinese name in a hundred is in pinyin, one
 /// in fifty is followed by 先生 or 女士 in the full name only.
-fn shown_name(
-    dice: &mut Dice,
-    person: &Person,
-    party: &Party,
-    names: &Names,
-    noise: &mut NoiseCounts,
-) -> [String; 3] {
+fn shown_name(dice: &mut Dice, person: &Person, party: &Party, names: &Names, noise: &mut NoiseCounts) -> [String; 3] {
     let full = party.faults.name(dice, names, &person.name, person.female);
     if person.name.is_latin() {
         let (first, last) = full.split_once(' ').unwrap_or((full.as_str(), ""));
@@ -172,14 +122,8 @@ fn shown_name(
         let full = format!("{first} {last}");
         return [last, first, full];
     }
-    let last: String = full
-        .chars()
-        .take(person.name.surname_chars.into())
-        .collect();
-    let first: String = full
-        .chars()
-        .skip(person.name.surname_chars.into())
-        .collect();
+    let last: String = full.chars().take(person.name.surname_chars.into()).collect();
+    let first: String = full.chars().skip(person.name.surname_chars.into()).collect();
     let suffixed = party.faults.name != NameFault::Masked && dice.random_bool(0.02);
     noise.name_suffixes += u64::from(suffixed);
     let suffix = if !suffixed {

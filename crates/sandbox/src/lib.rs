@@ -56,11 +56,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            people: 2_000,
-            seed: 1,
-            as_of: NaiveDate::from_ymd_opt(2026, 6, 30).unwrap_or_default(),
-        }
+        Self { people: 2_000, seed: 1, as_of: NaiveDate::from_ymd_opt(2026, 6, 30).unwrap_or_default() }
     }
 }
 
@@ -73,49 +69,22 @@ impl Default for Config {
 /// be written and why. Files written until then stay.
 pub fn write(config: &Config, folder: &Path) -> Result<Summary, Error> {
     if config.people > MOST_PEOPLE {
-        return Err(Error::Config {
-            field: "people",
-            reason: "at most `3000000` fit on one survey sheet",
-        });
+        return Err(Error::Config { field: "people", reason: "at most `3000000` fit on one survey sheet" });
     }
     if !(2000..2200).contains(&config.as_of.year()) {
-        return Err(Error::Config {
-            field: "as_of",
-            reason: "the year must lie in `2000` to `2199`",
-        });
+        return Err(Error::Config { field: "as_of", reason: "the year must lie in `2000` to `2199`" });
     }
     let names = names::Names::new();
     let mut phones = phones::Phones::default();
     let mut people = people::draw(config, &names, &mut phones);
     let parties = parties::draw(config, &mut people, &mut phones);
 
-    let mut summary = Summary {
-        people: people.len() as u64,
-        ..Summary::default()
-    };
+    let mut summary = Summary { people: people.len() as u64, ..Summary::default() };
     parties.count(&mut summary.noise);
     truth::write_people(folder, config, &people, &mut summary)?;
     let mut records = truth::RecordsFile::create(folder)?;
-    stores::write(
-        folder,
-        config,
-        &people,
-        &parties,
-        &names,
-        &mut phones,
-        &mut records,
-        &mut summary,
-    )?;
-    crm::write(
-        folder,
-        config,
-        &people,
-        &parties,
-        &names,
-        &mut phones,
-        &mut records,
-        &mut summary,
-    )?;
+    stores::write(folder, config, &people, &parties, &names, &mut phones, &mut records, &mut summary)?;
+    crm::write(folder, config, &people, &parties, &names, &mut phones, &mut records, &mut summary)?;
     records.finish(&mut summary)?;
     let mut orders = truth::OrdersFile::create(folder)?;
     tickets::write(folder, config, &people, &parties, &mut orders, &mut summary)?;

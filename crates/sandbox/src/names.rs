@@ -47,10 +47,8 @@ const GIVEN_AWKWARD: &[char] = &['俓', '珅', '簗', '䶮'];
 
 #[rustfmt::skip]
 const LATIN_FIRST: &[&str] = &["James", "Mary", "John", "Linda", "Robert", "Emma", "David", "Sophie", "Marco", "Yuki", "Ivan", "Elena"];
-const LATIN_LAST: &[&str] = &[
-    "Smith", "Johnson", "Brown", "Miller", "Schmidt", "Rossi", "Tanaka", "Petrov", "Martin",
-    "Wilson",
-];
+const LATIN_LAST: &[&str] =
+    &["Smith", "Johnson", "Brown", "Miller", "Schmidt", "Rossi", "Tanaka", "Petrov", "Martin", "Wilson"];
 
 /// A person's true name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,8 +79,7 @@ impl Names {
     pub(crate) fn new() -> Self {
         let given = |characters: &str| {
             let characters: Vec<char> = characters.chars().collect();
-            let weights =
-                Weighted::new((0..characters.len() as u32).map(|place| 4_000 / (place + 10)));
+            let weights = Weighted::new((0..characters.len() as u32).map(|place| 4_000 / (place + 10)));
             (characters, weights)
         };
         Self {
@@ -97,10 +94,7 @@ impl Names {
     /// A name: one in two hundred Latin, one in twelve with a compound surname, one in a hundred with an awkward character.
     pub(crate) fn draw(&self, dice: &mut Dice, female: bool) -> Name {
         if dice.random_bool(0.005) {
-            return Name {
-                text: format!("{} {}", pick(dice, LATIN_FIRST), pick(dice, LATIN_LAST)),
-                surname_chars: 0,
-            };
+            return Name { text: format!("{} {}", pick(dice, LATIN_FIRST), pick(dice, LATIN_LAST)), surname_chars: 0 };
         }
         let (surname, surname_chars) = if dice.random_bool(0.08) {
             (COMPOUND[self.compound.index(dice)].0, 2)
@@ -111,15 +105,8 @@ impl Names {
         if dice.random_bool(0.82) {
             text.push(self.given(dice, female));
         }
-        text.push(if dice.random_bool(0.01) {
-            pick(dice, GIVEN_AWKWARD)
-        } else {
-            self.given(dice, female)
-        });
-        Name {
-            text,
-            surname_chars,
-        }
+        text.push(if dice.random_bool(0.01) { pick(dice, GIVEN_AWKWARD) } else { self.given(dice, female) });
+        Name { text, surname_chars }
     }
 
     /// A given character, drawn by its frequency.
@@ -135,28 +122,16 @@ impl Names {
             return (last.to_owned(), first.to_owned());
         }
         let surname: String = name.text.chars().take(name.surname_chars.into()).collect();
-        let known = SURNAMES
-            .iter()
-            .chain(COMPOUND)
-            .find(|(written, _, _)| *written == surname);
-        let given: String = name
-            .text
-            .chars()
-            .skip(name.surname_chars.into())
-            .filter_map(|one| self.sounds.syllable(one))
-            .collect();
-        (
-            capital(known.map_or("", |(_, pinyin, _)| pinyin)),
-            capital(&given),
-        )
+        let known = SURNAMES.iter().chain(COMPOUND).find(|(written, _, _)| *written == surname);
+        let given: String =
+            name.text.chars().skip(name.surname_chars.into()).filter_map(|one| self.sounds.syllable(one)).collect();
+        (capital(known.map_or("", |(_, pinyin, _)| pinyin)), capital(&given))
     }
 }
 
 fn capital(word: &str) -> String {
     let mut letters = word.chars();
-    letters.next().map_or_else(String::new, |first| {
-        first.to_ascii_uppercase().to_string() + letters.as_str()
-    })
+    letters.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + letters.as_str())
 }
 
 #[cfg(test)]
@@ -167,10 +142,7 @@ mod tests {
     #[test]
     fn every_character_of_a_name_has_a_reading() {
         let sounds = Sounds::new();
-        let surnames = SURNAMES
-            .iter()
-            .chain(COMPOUND)
-            .flat_map(|(written, _, _)| written.chars());
+        let surnames = SURNAMES.iter().chain(COMPOUND).flat_map(|(written, _, _)| written.chars());
         let missing: String = surnames
             .chain(GIVEN_MALE.chars())
             .chain(GIVEN_FEMALE.chars())
@@ -183,21 +155,13 @@ mod tests {
     #[test]
     fn one_surname_in_twelve_is_compound() {
         let (names, mut dice) = (Names::new(), dice(1, Purpose::People));
-        let compound = (0..10_000)
-            .filter(|_| names.draw(&mut dice, true).surname_chars == 2)
-            .count();
+        let compound = (0..10_000).filter(|_| names.draw(&mut dice, true).surname_chars == 2).count();
         assert!((700..900).contains(&compound), "{compound}");
     }
 
     #[test]
     fn a_chinese_name_is_written_in_pinyin_surname_apart() {
-        let name = Name {
-            text: "欧阳静雨".to_owned(),
-            surname_chars: 2,
-        };
-        assert_eq!(
-            Names::new().latin(&name),
-            ("Ouyang".to_owned(), "Jingyu".to_owned())
-        );
+        let name = Name { text: "欧阳静雨".to_owned(), surname_chars: 2 };
+        assert_eq!(Names::new().latin(&name), ("Ouyang".to_owned(), "Jingyu".to_owned()));
     }
 }

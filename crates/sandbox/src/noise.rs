@@ -63,11 +63,7 @@ impl Faults {
     /// Draws the faults of one record of a person born on `birthday`.
     pub(crate) fn draw(dice: &mut Dice, birthday: NaiveDate) -> Self {
         let (name, phone, at): (f64, f64, f64) = (dice.random(), dice.random(), dice.random());
-        let swapped = if swap_day_and_month(birthday).is_some() {
-            BIRTHDAY_SWAPPED / SWAPPABLE
-        } else {
-            0.0
-        };
+        let swapped = if swap_day_and_month(birthday).is_some() { BIRTHDAY_SWAPPED / SWAPPABLE } else { 0.0 };
         Self {
             name: match name {
                 n if n < NAME_TYPO => NameFault::Typo,
@@ -110,21 +106,13 @@ impl Faults {
 
 /// `张**`: a star for each character but the first; two after the first letter of a Latin name.
 pub(crate) fn mask_name(name: &str) -> String {
-    let stars = if name.is_ascii() {
-        2
-    } else {
-        name.chars().count().saturating_sub(1)
-    };
-    name.chars()
-        .take(1)
-        .chain(std::iter::repeat_n('*', stars))
-        .collect()
+    let stars = if name.is_ascii() { 2 } else { name.chars().count().saturating_sub(1) };
+    name.chars().take(1).chain(std::iter::repeat_n('*', stars)).collect()
 }
 
 /// The date with day and month swapped, where that is another valid date.
 pub(crate) fn swap_day_and_month(date: NaiveDate) -> Option<NaiveDate> {
-    NaiveDate::from_ymd_opt(date.year(), date.day(), date.month())
-        .filter(|&swapped| swapped != date)
+    NaiveDate::from_ymd_opt(date.year(), date.day(), date.month()).filter(|&swapped| swapped != date)
 }
 
 /// The name with one character mistaken or two swapped; never the name itself.
@@ -139,11 +127,8 @@ fn typo(dice: &mut Dice, names: &Names, name: &Name, female: bool) -> String {
         written.swap(given, given + 1);
         return written.into_iter().collect();
     }
-    let place = if dice.random_bool(0.15) {
-        dice.random_range(0..given)
-    } else {
-        dice.random_range(given..written.len())
-    };
+    let place =
+        if dice.random_bool(0.15) { dice.random_range(0..given) } else { dice.random_range(given..written.len()) };
     let right = written[place];
     written[place] = names.sounds.mistaken(dice, right).unwrap_or_else(|| {
         loop {
@@ -158,16 +143,12 @@ fn typo(dice: &mut Dice, names: &Names, name: &Name, female: bool) -> String {
 
 /// Swaps two letters or changes one, in place; not the first, and no blank.
 fn latin_typo(dice: &mut Dice, written: &mut [char]) {
-    let places: Vec<usize> = (1..written.len())
-        .filter(|&place| written[place].is_ascii_lowercase())
-        .collect();
+    let places: Vec<usize> = (1..written.len()).filter(|&place| written[place].is_ascii_lowercase()).collect();
     if places.is_empty() {
         return;
     }
     let place = places[dice.random_range(0..places.len())];
-    let swappable = written
-        .get(place + 1)
-        .is_some_and(|next| next.is_ascii_lowercase() && *next != written[place]);
+    let swappable = written.get(place + 1).is_some_and(|next| next.is_ascii_lowercase() && *next != written[place]);
     if swappable && dice.random_bool(0.5) {
         written.swap(place, place + 1);
     } else {
@@ -194,9 +175,7 @@ mod tests {
 
     #[test]
     fn a_birthday_is_swapped_only_into_another_valid_date() {
-        let swap = |year, month, day| {
-            swap_day_and_month(NaiveDate::from_ymd_opt(year, month, day).unwrap())
-        };
+        let swap = |year, month, day| swap_day_and_month(NaiveDate::from_ymd_opt(year, month, day).unwrap());
         assert_eq!(swap(1990, 3, 7), NaiveDate::from_ymd_opt(1990, 7, 3));
         assert_eq!(swap(1990, 3, 13), None);
         assert_eq!(swap(1990, 4, 4), None);

@@ -30,41 +30,26 @@ impl Output {
     pub(crate) fn create(folder: &Path, path: &str) -> Result<Self, Error> {
         let path = file_path(folder, path)?;
         match File::create(&path) {
-            Ok(file) => Ok(Self {
-                path,
-                out: BufWriter::new(file),
-                bytes: 0,
-            }),
+            Ok(file) => Ok(Self { path, out: BufWriter::new(file), bytes: 0 }),
             Err(source) => Err(Error::Write { path, source }),
         }
     }
 
     pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.bytes += bytes.len() as u64;
-        self.out.write_all(bytes).map_err(|source| Error::Write {
-            path: self.path.clone(),
-            source,
-        })
+        self.out.write_all(bytes).map_err(|source| Error::Write { path: self.path.clone(), source })
     }
 
     /// Writes text in GB18030.
     pub(crate) fn gb18030(&mut self, text: &str) -> Result<(), Error> {
         let (bytes, _, unmappable) = GB18030.encode(text);
-        if unmappable {
-            Err(Error::Encode {
-                path: self.path.clone(),
-            })
-        } else {
-            self.bytes(&bytes)
-        }
+        if unmappable { Err(Error::Encode { path: self.path.clone() }) } else { self.bytes(&bytes) }
     }
 
     /// Writes one JSON value and a line feed.
     pub(crate) fn json_line(&mut self, value: &impl serde::Serialize) -> Result<(), Error> {
-        let mut line = serde_json::to_vec(value).map_err(|error| Error::Write {
-            path: self.path.clone(),
-            source: error.into(),
-        })?;
+        let mut line = serde_json::to_vec(value)
+            .map_err(|error| Error::Write { path: self.path.clone(), source: error.into() })?;
         line.push(b'\n');
         self.bytes(&line)
     }
@@ -73,10 +58,7 @@ impl Output {
     pub(crate) fn finish(mut self) -> Result<u64, Error> {
         match self.out.flush() {
             Ok(()) => Ok(self.bytes),
-            Err(source) => Err(Error::Write {
-                path: self.path,
-                source,
-            }),
+            Err(source) => Err(Error::Write { path: self.path, source }),
         }
     }
 }
@@ -85,10 +67,7 @@ impl Output {
 pub(crate) fn file_path(folder: &Path, path: &str) -> Result<PathBuf, Error> {
     let path = folder.join(path);
     if let Some(parent) = path.parent() {
-        create_dir_all(parent).map_err(|source| Error::Write {
-            path: parent.to_path_buf(),
-            source,
-        })?;
+        create_dir_all(parent).map_err(|source| Error::Write { path: parent.to_path_buf(), source })?;
     }
     Ok(path)
 }
@@ -103,11 +82,7 @@ pub(crate) struct Repeats<T> {
 
 impl<T> Default for Repeats<T> {
     fn default() -> Self {
-        Self {
-            waiting: BTreeMap::new(),
-            rows: 0,
-            resent: 0,
-        }
+        Self { waiting: BTreeMap::new(), rows: 0, resent: 0 }
     }
 }
 
@@ -122,14 +97,9 @@ impl<T> Repeats<T> {
         emit(&row)?;
         self.rows += 1;
         if dice.random_bool(RESENT) {
-            self.waiting
-                .insert((self.rows + dice.random_range(0..400), self.rows), row);
+            self.waiting.insert((self.rows + dice.random_range(0..400), self.rows), row);
         }
-        while let Some(first) = self
-            .waiting
-            .first_entry()
-            .filter(|first| first.key().0 <= self.rows)
-        {
+        while let Some(first) = self.waiting.first_entry().filter(|first| first.key().0 <= self.rows) {
             emit(&first.remove())?;
             self.rows += 1;
             self.resent += 1;
@@ -138,20 +108,13 @@ impl<T> Repeats<T> {
     }
 
     /// Emits the rows that still wait; answers the rows emitted in all, and of these those that came again.
-    pub(crate) fn finish<E>(
-        mut self,
-        mut emit: impl FnMut(&T) -> Result<(), E>,
-    ) -> Result<FileCount, E> {
+    pub(crate) fn finish<E>(mut self, mut emit: impl FnMut(&T) -> Result<(), E>) -> Result<FileCount, E> {
         for row in std::mem::take(&mut self.waiting).into_values() {
             emit(&row)?;
             self.rows += 1;
             self.resent += 1;
         }
-        Ok(FileCount {
-            rows: self.rows,
-            resent: self.resent,
-            bytes: 0,
-        })
+        Ok(FileCount { rows: self.rows, resent: self.resent, bytes: 0 })
     }
 }
 
@@ -195,8 +158,7 @@ mod tests {
 
     #[test]
     fn rows_come_again_later_and_only_once() {
-        let (mut dice, mut repeats, mut seen) =
-            (dice(1, Purpose::Members), Repeats::default(), Vec::new());
+        let (mut dice, mut repeats, mut seen) = (dice(1, Purpose::Members), Repeats::default(), Vec::new());
         for row in 0..20_000_u32 {
             repeats
                 .offer(&mut dice, row, |row| {
@@ -221,9 +183,7 @@ mod tests {
 
     #[test]
     fn a_field_is_quoted_where_it_must_be() {
-        let line = CsvLine::default()
-            .fields(["a", "1,299.00", "\"b\"", "", "c\nd"])
-            .end("\r\n");
+        let line = CsvLine::default().fields(["a", "1,299.00", "\"b\"", "", "c\nd"]).end("\r\n");
         assert_eq!(line, "a,\"1,299.00\",\"\"\"b\"\"\",,\"c\nd\"\r\n");
     }
 }

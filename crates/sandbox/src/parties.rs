@@ -74,52 +74,23 @@ impl Parties {
 pub(crate) fn draw(config: &Config, people: &mut [Person], phones: &mut Phones) -> Parties {
     let mut dice = dice(config.seed, Purpose::Parties);
     let of_people = |per_thousand: usize| (people.len() * per_thousand + 500) / 1_000;
-    let (second_cards, till_phones, recycled) = (
-        of_people(SECOND_CARDS),
-        of_people(TILL_PHONES),
-        of_people(RECYCLED_PHONES),
-    );
+    let (second_cards, till_phones, recycled) =
+        (of_people(SECOND_CARDS), of_people(TILL_PHONES), of_people(RECYCLED_PHONES));
 
-    let members: Vec<usize> = (0..people.len())
-        .filter(|&person| people[person].member)
-        .collect();
+    let members: Vec<usize> = (0..people.len()).filter(|&person| people[person].member).collect();
     for person in sample(&mut dice, members, second_cards) {
         people[person].second_card = true;
     }
-    let mut parties = Parties {
-        members: Vec::new(),
-        contacts: Vec::new(),
-    };
+    let mut parties = Parties { members: Vec::new(), contacts: Vec::new() };
     for (index, person) in (0_u32..).zip(people.iter()) {
         if person.member {
-            parties.members.push(party(
-                config,
-                &mut dice,
-                person,
-                index,
-                false,
-                card_number(config, index, false),
-            ));
+            parties.members.push(party(config, &mut dice, person, index, false, card_number(config, index, false)));
         }
         if person.second_card {
-            parties.members.push(party(
-                config,
-                &mut dice,
-                person,
-                index,
-                true,
-                card_number(config, index, true),
-            ));
+            parties.members.push(party(config, &mut dice, person, index, true, card_number(config, index, true)));
         }
         if person.contact {
-            parties.contacts.push(party(
-                config,
-                &mut dice,
-                person,
-                index,
-                false,
-                contact_id(config, index),
-            ));
+            parties.contacts.push(party(config, &mut dice, person, index, false, contact_id(config, index)));
         }
     }
     parties.members.sort_unstable_by_key(|party| party.number);
@@ -129,24 +100,10 @@ pub(crate) fn draw(config: &Config, people: &mut [Person], phones: &mut Phones) 
     parties
 }
 
-fn party(
-    config: &Config,
-    dice: &mut Dice,
-    person: &Person,
-    index: u32,
-    second_card: bool,
-    number: u64,
-) -> Party {
+fn party(config: &Config, dice: &mut Dice, person: &Person, index: u32, second_card: bool, number: u64) -> Party {
     let created = moment(dice, days_before(config, 2_200), days_before(config, 1));
     let modified = moment(dice, created, days_before(config, 0));
-    Party {
-        person: index,
-        second_card,
-        number,
-        created,
-        modified,
-        faults: Faults::draw(dice, person.birthday),
-    }
+    Party { person: index, second_card, number, created, modified, faults: Faults::draw(dice, person.birthday) }
 }
 
 /// The evening of a day before the export.
@@ -157,19 +114,13 @@ fn days_before(config: &Config, days: u64) -> NaiveDateTime {
 /// A number of 19 digits, or of 18 for the third of the contacts that came from an older system.
 fn contact_id(config: &Config, person: u32) -> u64 {
     let number = spread(config.seed ^ 3, person.into());
-    if number.is_multiple_of(3) {
-        554_023_000_000_000_000 + number
-    } else {
-        4_876_876_000_000_000_000 + number * 7
-    }
+    if number.is_multiple_of(3) { 554_023_000_000_000_000 + number } else { 4_876_876_000_000_000_000 + number * 7 }
 }
 
 fn lay_till_phones(dice: &mut Dice, parties: &mut Parties, count: usize, phones: &mut Phones) {
     let tills: [u64; TILLS] = std::array::from_fn(|_| phones.fresh(dice));
     let free: Vec<usize> = (0..parties.members.len())
-        .filter(|&at| {
-            !parties.members[at].second_card && parties.members[at].faults.phone == PhoneFault::None
-        })
+        .filter(|&at| !parties.members[at].second_card && parties.members[at].faults.phone == PhoneFault::None)
         .collect();
     for at in sample(dice, free, count) {
         parties.members[at].faults.phone = PhoneFault::Till(tills[dice.random_range(0..TILLS)]);
@@ -178,13 +129,7 @@ fn lay_till_phones(dice: &mut Dice, parties: &mut Parties, count: usize, phones:
 
 /// Lets old records of some people show phones that are others' now. What shows the phone of a new holder was changed within
 /// the last 540 days, what shows it of the old holder not for 900: a reader who looks at the dates can tell.
-fn lay_recycled_phones(
-    config: &Config,
-    dice: &mut Dice,
-    parties: &mut Parties,
-    people: &[Person],
-    count: usize,
-) {
+fn lay_recycled_phones(config: &Config, dice: &mut Dice, parties: &mut Parties, people: &[Person], count: usize) {
     let mut new_holders = sample(dice, (0..people.len() as u32).collect(), count);
     let mut is_new_holder = vec![false; people.len()];
     let mut is_old_holder = vec![false; people.len()];
@@ -201,11 +146,7 @@ fn lay_recycled_phones(
         let Some(&new_holder) = new_holders.last() else {
             break;
         };
-        let record = if of_members {
-            &mut parties.members[at]
-        } else {
-            &mut parties.contacts[at]
-        };
+        let record = if of_members { &mut parties.members[at] } else { &mut parties.contacts[at] };
         let old_holder = &mut is_old_holder[record.person as usize];
         if record.person == new_holder || *old_holder {
             continue;
@@ -218,14 +159,8 @@ fn lay_recycled_phones(
         record.modified = moment(dice, record.created, days_before(config, 900));
     }
     for record in parties.members.iter_mut().chain(&mut parties.contacts) {
-        if is_new_holder[record.person as usize]
-            && !matches!(record.faults.phone, PhoneFault::Recycled(_))
-        {
-            record.modified = moment(
-                dice,
-                record.created.max(days_before(config, 540)),
-                days_before(config, 0),
-            );
+        if is_new_holder[record.person as usize] && !matches!(record.faults.phone, PhoneFault::Recycled(_)) {
+            record.modified = moment(dice, record.created.max(days_before(config, 540)), days_before(config, 0));
         }
     }
 }

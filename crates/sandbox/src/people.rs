@@ -13,13 +13,8 @@ use crate::phones::Phones;
 use crate::places::Home;
 
 /// E-mail domains: reserved ones, or below one of a name kept for examples, so that no mail can reach anybody.
-const DOMAINS: &[&str] = &[
-    "mail.example.com",
-    "post.example.org",
-    "box.example.net",
-    "mail.example.cn",
-    "qq.example.cn",
-];
+const DOMAINS: &[&str] =
+    &["mail.example.com", "post.example.org", "box.example.net", "mail.example.cn", "qq.example.cn"];
 
 /// The chance of each system before people whom no system knows are drawn again; afterwards 70, 50 and 40 %.
 const MEMBER: f64 = 0.5897;
@@ -52,27 +47,15 @@ pub(crate) struct Person {
 
 pub(crate) fn draw(config: &Config, names: &Names, phones: &mut Phones) -> Vec<Person> {
     let mut dice = dice(config.seed, Purpose::People);
-    (0..config.people)
-        .map(|index| person(config, names, phones, &mut dice, index))
-        .collect()
+    (0..config.people).map(|index| person(config, names, phones, &mut dice, index)).collect()
 }
 
-fn person(
-    config: &Config,
-    names: &Names,
-    phones: &mut Phones,
-    dice: &mut Dice,
-    index: usize,
-) -> Person {
+fn person(config: &Config, names: &Names, phones: &mut Phones, dice: &mut Dice, index: usize) -> Person {
     let female = dice.random_bool(0.55);
     let name = names.draw(dice, female);
     let age = dice.random_range(18 * 365..75 * 365);
     let (member, contact, buyer) = loop {
-        let known = (
-            dice.random_bool(MEMBER),
-            dice.random_bool(CONTACT),
-            dice.random_bool(BUYER),
-        );
+        let known = (dice.random_bool(MEMBER), dice.random_bool(CONTACT), dice.random_bool(BUYER));
         if known != (false, false, false) {
             break known;
         }

@@ -54,22 +54,12 @@ pub(crate) fn masked(phone: u64) -> String {
 
 /// `138-0013-8000`.
 pub(crate) fn dashed(phone: u64) -> String {
-    format!(
-        "{:03}-{:04}-{:04}",
-        phone / 100_000_000,
-        phone / 10_000 % 10_000,
-        phone % 10_000
-    )
+    format!("{:03}-{:04}-{:04}", phone / 100_000_000, phone / 10_000 % 10_000, phone % 10_000)
 }
 
 /// `+86 138 0013 8000`.
 pub(crate) fn international(phone: u64) -> String {
-    format!(
-        "+86 {:03} {:04} {:04}",
-        phone / 100_000_000,
-        phone / 10_000 % 10_000,
-        phone % 10_000
-    )
+    format!("+86 {:03} {:04} {:04}", phone / 100_000_000, phone / 10_000 % 10_000, phone % 10_000)
 }
 
 #[cfg(test)]
@@ -85,9 +75,7 @@ mod tests {
         for place in 0..9 {
             let place = 10_u64.pow(place);
             let digit = phone / place % 10;
-            phones
-                .taken
-                .extend((0..10).map(|other| phone - digit * place + other * place));
+            phones.taken.extend((0..10).map(|other| phone - digit * place + other * place));
         }
         phones.taken.remove(&13_800_138_007);
         assert_eq!(phones.wrong_digit(&mut dice, phone), 13_800_138_007);

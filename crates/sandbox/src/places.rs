@@ -85,27 +85,13 @@ impl Home {
 
     /// `文*****`, as the shop shows it to those who need not know.
     pub(crate) fn masked(self) -> String {
-        ROADS[usize::from(self.road)]
-            .chars()
-            .take(1)
-            .chain("*****".chars())
-            .collect()
+        ROADS[usize::from(self.road)].chars().take(1).chain("*****".chars()).collect()
     }
 
     /// On one line, as tills take it: half of them leave the province out.
     pub(crate) fn one_line(self, dice: &mut Dice) -> String {
-        let province = if self.province() == self.city() || dice.random_bool(0.5) {
-            ""
-        } else {
-            self.province()
-        };
-        format!(
-            "{province}{}{}{}{}",
-            self.city(),
-            self.district(),
-            self.road(),
-            self.door()
-        )
+        let province = if self.province() == self.city() || dice.random_bool(0.5) { "" } else { self.province() };
+        format!("{province}{}{}{}{}", self.city(), self.district(), self.road(), self.door())
     }
 }
 

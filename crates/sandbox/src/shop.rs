@@ -23,12 +23,7 @@ const PATH: &str = "shop/orders.jsonl";
 /// How many orders a buyer has, from one: 1.7 on average.
 const ORDERS: [u32; 5] = [58, 24, 11, 5, 2];
 const NICKS: &str = "小大阿爱快花晴木一天云梦星海果";
-const REASONS: &[&str] = &[
-    "七天无理由退换货",
-    "尺码不合适",
-    "颜色与图片不符",
-    "拍错/不想要",
-];
+const REASONS: &[&str] = &["七天无理由退换货", "尺码不合适", "颜色与图片不符", "拍错/不想要"];
 
 #[derive(Debug, Serialize)]
 struct Order {
@@ -94,9 +89,7 @@ pub(crate) fn write(
     let how_many = Weighted::new(ORDERS);
     let mut times: Vec<(NaiveDateTime, u32)> = Vec::new();
     for (index, _) in (0_u32..).zip(people).filter(|(_, person)| person.buyer) {
-        times.extend(
-            (0..=how_many.index(&mut dice)).map(|_| (moment(&mut dice, first, last), index)),
-        );
+        times.extend((0..=how_many.index(&mut dice)).map(|_| (moment(&mut dice, first, last), index)));
     }
     times.sort_unstable();
 
@@ -106,25 +99,11 @@ pub(crate) fn write(
     for (created, person) in times {
         order_id += dice.random_range(64..4_000_000);
         orders.order("shop", "orders", &order_id.to_string(), Some(person))?;
-        let order = order(
-            config,
-            &mut dice,
-            order_id,
-            created,
-            last,
-            person,
-            &people[person as usize],
-        );
+        let order = order(config, &mut dice, order_id, created, last, person, &people[person as usize]);
         repeats.offer(&mut dice, order, |order| file.json_line(order))?;
     }
     let count = repeats.finish(|order| file.json_line(order))?;
-    summary.file(
-        PATH,
-        FileCount {
-            bytes: file.finish()?,
-            ..count
-        },
-    );
+    summary.file(PATH, FileCount { bytes: file.finish()?, ..count });
     Ok(())
 }
 
@@ -137,31 +116,14 @@ fn order(
     index: u32,
     person: &Person,
 ) -> Order {
-    let nick = NICKS
-        .chars()
-        .nth((scramble(u64::from(index) ^ config.seed) % 15) as usize)
-        .unwrap_or('小');
+    let nick = NICKS.chars().nth((scramble(u64::from(index) ^ config.seed) % 15) as usize).unwrap_or('小');
     let modified = moment(dice, created, last.min(created + TimeDelta::days(20)));
     let status = match (last - created).num_days() {
-        0..3 => pick(
-            dice,
-            &[
-                "WAIT_BUYER_PAY",
-                "WAIT_SELLER_SEND_GOODS",
-                "WAIT_SELLER_SEND_GOODS",
-            ],
-        ),
+        0..3 => pick(dice, &["WAIT_BUYER_PAY", "WAIT_SELLER_SEND_GOODS", "WAIT_SELLER_SEND_GOODS"]),
         3..10 => pick(dice, &["WAIT_BUYER_CONFIRM_GOODS", "TRADE_FINISHED"]),
         _ => pick(
             dice,
-            &[
-                "TRADE_FINISHED",
-                "TRADE_FINISHED",
-                "TRADE_FINISHED",
-                "TRADE_FINISHED",
-                "TRADE_FINISHED",
-                "TRADE_CLOSED",
-            ],
+            &["TRADE_FINISHED", "TRADE_FINISHED", "TRADE_FINISHED", "TRADE_FINISHED", "TRADE_FINISHED", "TRADE_CLOSED"],
         ),
     };
     let mut paid = 0;
@@ -170,24 +132,12 @@ fn order(
         .map(|place| {
             let (good, num) = (Good::draw(dice), quantity(dice));
             // A coupon, of a whole number of yuan.
-            let discount = if dice.random_bool(0.2) {
-                dice.random_range(1..30) * 100
-            } else {
-                0
-            };
+            let discount = if dice.random_bool(0.2) { dice.random_range(1..30) * 100 } else { 0 };
             let cents = good.cents * num - discount;
             paid += cents;
             amounts.push(cents);
-            let (sku, title, price, payment) =
-                (good.sku, good.title, money(good.cents), money(cents));
-            Line {
-                line_id: order_id + place + 1,
-                sku,
-                title,
-                num,
-                price,
-                payment,
-            }
+            let (sku, title, price, payment) = (good.sku, good.title, money(good.cents), money(cents));
+            Line { line_id: order_id + place + 1, sku, title, num, price, payment }
         })
         .collect();
     let post_fee = if paid < 9_900 { 800 } else { 0 };
@@ -208,10 +158,7 @@ fn order(
         created: text(created),
         modified: text(modified),
         status,
-        buyer: Buyer {
-            ouid: ouid(config, index),
-            nick: format!("{nick}**"),
-        },
+        buyer: Buyer { ouid: ouid(config, index), nick: format!("{nick}**") },
         receiver: receiver(dice, person),
         email: dice.random_bool(0.3).then(|| person.email.clone()),
         payment: money(paid + post_fee),
@@ -224,24 +171,12 @@ fn order(
 fn receiver(dice: &mut Dice, person: &Person) -> Receiver {
     let (home, clear) = (person.home, dice.random_bool(0.5));
     Receiver {
-        name: if clear {
-            person.name.text.clone()
-        } else {
-            mask_name(&person.name.text)
-        },
-        mobile: if clear {
-            person.phone.to_string()
-        } else {
-            masked(person.phone)
-        },
+        name: if clear { person.name.text.clone() } else { mask_name(&person.name.text) },
+        mobile: if clear { person.phone.to_string() } else { masked(person.phone) },
         province: home.province(),
         city: home.city(),
         district: home.district(),
-        address: if clear {
-            home.road() + &home.door()
-        } else {
-            home.masked()
-        },
+        address: if clear { home.road() + &home.door() } else { home.masked() },
     }
 }
 

@@ -55,23 +55,13 @@ pub(crate) struct Sounds {
 
 impl Sounds {
     pub(crate) fn new() -> Self {
-        let others = |row: &str, one: char| {
-            row.chars()
-                .filter(|&other| other != one)
-                .collect::<Vec<_>>()
-        };
+        let others = |row: &str, one: char| row.chars().filter(|&other| other != one).collect::<Vec<_>>();
         Self {
             alike: ALIKE
                 .iter()
-                .flat_map(|&(syllable, row)| {
-                    row.chars()
-                        .map(move |one| (one, (syllable, others(row, one))))
-                })
+                .flat_map(|&(syllable, row)| row.chars().map(move |one| (one, (syllable, others(row, one)))))
                 .collect(),
-            similar: SIMILAR
-                .iter()
-                .flat_map(|row| row.chars().map(move |one| (one, others(row, one))))
-                .collect(),
+            similar: SIMILAR.iter().flat_map(|row| row.chars().map(move |one| (one, others(row, one)))).collect(),
         }
     }
 
@@ -84,14 +74,8 @@ impl Sounds {
     pub(crate) fn mistaken(&self, dice: &mut Dice, one: char) -> Option<char> {
         let by_shape = self.similar.get(&one);
         let by_sound = self.alike.get(&one).map(|(_, others)| others);
-        let first = if dice.random_bool(0.25) {
-            by_shape.or(by_sound)
-        } else {
-            by_sound.or(by_shape)
-        };
-        first
-            .filter(|others| !others.is_empty())
-            .map(|others| pick(dice, others))
+        let first = if dice.random_bool(0.25) { by_shape.or(by_sound) } else { by_sound.or(by_shape) };
+        first.filter(|others| !others.is_empty()).map(|others| pick(dice, others))
     }
 }
 

@@ -25,10 +25,7 @@ const PATH: &str = "stores/members.csv";
 const HEADER: &[&str] =
     &["会员卡号", "姓名(必填)", "手机号码", "电子邮箱", "性别", "出生日期", "地址", "开卡门店", "开卡日期", "状态", "更新时间"];
 
-#[expect(
-    clippy::too_many_arguments,
-    reason = "the whole world goes in, and two files and the counts come out"
-)]
+#[expect(clippy::too_many_arguments, reason = "the whole world goes in, and two files and the counts come out")]
 pub(crate) fn write(
     folder: &Path,
     config: &Config,
@@ -43,42 +40,19 @@ pub(crate) fn write(
     let mut file = Output::create(folder, PATH)?;
     let mut repeats = Repeats::default();
     file.gb18030("门店会员资料导出\r\n")?;
-    file.gb18030(&format!(
-        "导出时间: {} 23:30:00\r\n",
-        config.as_of.format("%Y/%m/%d")
-    ))?;
-    file.gb18030(
-        &CsvLine::default()
-            .fields(HEADER.iter().copied())
-            .end("\r\n"),
-    )?;
+    file.gb18030(&format!("导出时间: {} 23:30:00\r\n", config.as_of.format("%Y/%m/%d")))?;
+    file.gb18030(&CsvLine::default().fields(HEADER.iter().copied()).end("\r\n"))?;
     for party in &parties.members {
         let card = card_no(config, party.person, party.second_card);
         records.record("stores", "members", &card, party.person)?;
-        let line = row(
-            &mut dice,
-            &people[party.person as usize],
-            party,
-            &card,
-            names,
-            phones,
-            &mut summary.noise,
-        );
+        let line = row(&mut dice, &people[party.person as usize], party, &card, names, phones, &mut summary.noise);
         repeats.offer(&mut dice, line, |line| file.gb18030(line))?;
     }
     let count = repeats.finish(|line| file.gb18030(line))?;
     let rows = count.rows.to_string();
-    let total = ["合计", "", &rows]
-        .into_iter()
-        .chain(std::iter::repeat_n("", HEADER.len() - 3));
+    let total = ["合计", "", &rows].into_iter().chain(std::iter::repeat_n("", HEADER.len() - 3));
     file.gb18030(&CsvLine::default().fields(total).end("\r\n"))?;
-    summary.file(
-        PATH,
-        FileCount {
-            bytes: file.finish()?,
-            ..count
-        },
-    );
+    summary.file(PATH, FileCount { bytes: file.finish()?, ..count });
     Ok(())
 }
 
@@ -105,14 +79,8 @@ fn row(
         PhoneFault::Till(other) | PhoneFault::Recycled(other) => other.to_string(),
     };
     let gender = if person.female { "女" } else { "男" };
-    let birthday = faults
-        .birthday(person.birthday)
-        .map_or_else(String::new, |date| till_date(dice, date));
-    let address = if dice.random_bool(0.3) {
-        String::new()
-    } else {
-        person.home.one_line(dice)
-    };
+    let birthday = faults.birthday(person.birthday).map_or_else(String::new, |date| till_date(dice, date));
+    let address = if dice.random_bool(0.3) { String::new() } else { person.home.one_line(dice) };
     let status = match dice.random_range(0..100) {
         0..2 => "冻结",
         2..6 => "注销",
@@ -122,11 +90,7 @@ fn row(
         .field(card)
         .field(&name)
         .field(&phone)
-        .field(if faults.email_missing {
-            ""
-        } else {
-            &person.email
-        })
+        .field(if faults.email_missing { "" } else { &person.email })
         .field(if dice.random_bool(0.05) { "" } else { gender })
         .field(&birthday)
         .field(&address)

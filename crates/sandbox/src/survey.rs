@@ -17,15 +17,7 @@ use crate::tickets::first_day;
 use crate::{Config, Error, FileCount, Summary};
 
 const PATH: &str = "survey/answers.xlsx";
-const HEADER: [&str; 7] = [
-    "答卷编号",
-    "手机号",
-    "会员卡号",
-    "评分(0-10)",
-    "满意度(1-5)",
-    "意见",
-    "提交时间",
-];
+const HEADER: [&str; 7] = ["答卷编号", "手机号", "会员卡号", "评分(0-10)", "满意度(1-5)", "意见", "提交时间"];
 #[rustfmt::skip]
 const OPINIONS: &[&str] = &[
     "", "", "", "服务态度很好", "店员很热情，试衣方便", "排队太久", "物流慢，包装破损", "尺码偏小，退换麻烦", "价格比网店贵", "质量不错，会再来",
@@ -51,31 +43,17 @@ struct Answer {
     at: NaiveDateTime,
 }
 
-pub(crate) fn write(
-    folder: &Path,
-    config: &Config,
-    people: &[Person],
-    summary: &mut Summary,
-) -> Result<(), Error> {
+pub(crate) fn write(folder: &Path, config: &Config, people: &[Person], summary: &mut Summary) -> Result<(), Error> {
     let path = file_path(folder, PATH)?;
     let mut dice = dice(config.seed, Purpose::Answers);
-    let count = workbook(config, &mut dice, people, &path).map_err(|source| Error::Workbook {
-        path: path.clone(),
-        source,
-    })?;
-    let bytes = std::fs::metadata(&path)
-        .map_err(|source| Error::Write { path, source })?
-        .len();
+    let count =
+        workbook(config, &mut dice, people, &path).map_err(|source| Error::Workbook { path: path.clone(), source })?;
+    let bytes = std::fs::metadata(&path).map_err(|source| Error::Write { path, source })?.len();
     summary.file(PATH, FileCount { bytes, ..count });
     Ok(())
 }
 
-fn workbook(
-    config: &Config,
-    dice: &mut Dice,
-    people: &[Person],
-    path: &Path,
-) -> Result<FileCount, XlsxError> {
+fn workbook(config: &Config, dice: &mut Dice, people: &[Person], path: &Path) -> Result<FileCount, XlsxError> {
     let first = first_day(config.as_of).and_time(NaiveTime::MIN);
     let last = config.as_of.and_time(NaiveTime::MIN) + TimeDelta::hours(22);
     let mut times: Vec<(NaiveDateTime, u32)> = (0_u32..)
@@ -110,14 +88,7 @@ fn workbook(
     Ok(count)
 }
 
-fn answer(
-    config: &Config,
-    dice: &mut Dice,
-    number: u32,
-    at: NaiveDateTime,
-    index: u32,
-    person: &Person,
-) -> Answer {
+fn answer(config: &Config, dice: &mut Dice, number: u32, at: NaiveDateTime, index: u32, person: &Person) -> Answer {
     let satisfaction = pick(dice, &[1_u8, 2, 3, 3, 4, 4, 4, 5, 5, 5, 5]);
     Answer {
         id: format!("DJ{number:07}"),
@@ -135,12 +106,7 @@ fn answer(
 }
 
 /// Writes the cells of one row from left to right, as the low-memory mode of the writer wants it.
-fn write_answer(
-    sheet: &mut Worksheet,
-    row: u32,
-    answer: &Answer,
-    time_format: &Format,
-) -> Result<(), XlsxError> {
+fn write_answer(sheet: &mut Worksheet, row: u32, answer: &Answer, time_format: &Format) -> Result<(), XlsxError> {
     sheet.write_string(row, 0, &answer.id)?;
     match &answer.phone {
         Phone::None => {}

@@ -26,16 +26,7 @@ const HEADER: &[&str] = &[
 ];
 /// How many tickets a member has, per thousand members: 1.2 on average.
 const TICKETS: [u32; 6] = [301, 361, 217, 87, 26, 8];
-const PAYMENTS: &[&str] = &[
-    "微信支付",
-    "微信支付",
-    "微信支付",
-    "支付宝",
-    "支付宝",
-    "现金",
-    "银行卡",
-    "储值卡",
-];
+const PAYMENTS: &[&str] = &["微信支付", "微信支付", "微信支付", "支付宝", "支付宝", "现金", "银行卡", "储值卡"];
 
 /// What a ticket shows of its buyer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,22 +77,14 @@ pub(crate) fn write(
     let first = first_day(config.as_of);
     let (mut rest, mut number) = (tickets.as_slice(), (first, 0));
     for month in (0..6).filter_map(|months| first.checked_add_months(Months::new(months))) {
-        let of_month = rest.partition_point(|ticket| {
-            (ticket.at.year(), ticket.at.month()) <= (month.year(), month.month())
-        });
+        let of_month =
+            rest.partition_point(|ticket| (ticket.at.year(), ticket.at.month()) <= (month.year(), month.month()));
         let (now, later) = rest.split_at(of_month);
         rest = later;
         let path = format!("stores/tickets_{}.csv", month.format("%Y-%m"));
         let mut file = Output::create(folder, &path)?;
-        file.gb18030(&format!(
-            "门店销售小票明细 {}\r\n",
-            month.format("%Y年%m月")
-        ))?;
-        file.gb18030(
-            &CsvLine::default()
-                .fields(HEADER.iter().copied())
-                .end("\r\n"),
-        )?;
+        file.gb18030(&format!("门店销售小票明细 {}\r\n", month.format("%Y年%m月")))?;
+        file.gb18030(&CsvLine::default().fields(HEADER.iter().copied()).end("\r\n"))?;
         let (mut repeats, mut quantity, mut cents) = (Repeats::default(), 0, 0);
         let mut emit = |row: &Row| {
             quantity += row.quantity;
@@ -110,44 +93,18 @@ pub(crate) fn write(
         };
         for ticket in now {
             let day = ticket.at.date();
-            number = if number.0 == day {
-                (day, number.1 + 1)
-            } else {
-                (day, 1)
-            };
-            let number = format!(
-                "T{:03}{}{:06}",
-                ticket.store + 1,
-                day.format("%Y%m%d"),
-                number.1
-            );
-            orders.order(
-                "stores",
-                "tickets",
-                &number,
-                (ticket.shows != Shows::Nothing).then_some(ticket.person),
-            )?;
+            number = if number.0 == day { (day, number.1 + 1) } else { (day, 1) };
+            let number = format!("T{:03}{}{:06}", ticket.store + 1, day.format("%Y%m%d"), number.1);
+            orders.order("stores", "tickets", &number, (ticket.shows != Shows::Nothing).then_some(ticket.person))?;
             for row in rows(config, ticket, &number, &people[ticket.person as usize]) {
                 repeats.offer(&mut dice, row, &mut emit)?;
             }
         }
         let count = repeats.finish(&mut emit)?;
-        let (rows, quantity, cents) = (
-            count.rows.to_string(),
-            quantity.to_string(),
-            grouped_money(cents),
-        );
-        let total = [
-            "合计", &rows, "", "", "", "", "", &quantity, "", &cents, "", "", "",
-        ];
+        let (rows, quantity, cents) = (count.rows.to_string(), quantity.to_string(), grouped_money(cents));
+        let total = ["合计", &rows, "", "", "", "", "", &quantity, "", &cents, "", "", ""];
         file.gb18030(&CsvLine::default().fields(total).end("\r\n"))?;
-        summary.file(
-            &path,
-            FileCount {
-                bytes: file.finish()?,
-                ..count
-            },
-        );
+        summary.file(&path, FileCount { bytes: file.finish()?, ..count });
     }
     Ok(())
 }
@@ -157,12 +114,8 @@ fn draw(config: &Config, dice: &mut Dice, people: &[Person], parties: &Parties) 
     let how_many = Weighted::new(TICKETS);
     let first = first_day(config.as_of).and_time(chrono::NaiveTime::MIN);
     let last = config.as_of.and_time(chrono::NaiveTime::MIN) + TimeDelta::hours(21);
-    let second_cards: HashMap<u32, NaiveDateTime> = parties
-        .members
-        .iter()
-        .filter(|party| party.second_card)
-        .map(|party| (party.person, party.created))
-        .collect();
+    let second_cards: HashMap<u32, NaiveDateTime> =
+        parties.members.iter().filter(|party| party.second_card).map(|party| (party.person, party.created)).collect();
     let mut tickets = Vec::with_capacity(people.len());
     for party in parties.members.iter().filter(|party| !party.second_card) {
         for _ in 0..how_many.index(dice) {
@@ -185,20 +138,14 @@ fn draw(config: &Config, dice: &mut Dice, people: &[Person], parties: &Parties) 
                         Shows::Nothing,
                     ],
                 ),
-                second_card: second_cards
-                    .get(&party.person)
-                    .is_some_and(|opened| *opened < at)
+                second_card: second_cards.get(&party.person).is_some_and(|opened| *opened < at)
                     && dice.random_bool(0.5),
                 refund: false,
             };
             tickets.push(ticket);
             let back = opening_hours(at + TimeDelta::hours(dice.random_range(24..480)));
             if dice.random_bool(0.03) && back <= last {
-                tickets.push(Ticket {
-                    at: back,
-                    refund: true,
-                    ..ticket
-                });
+                tickets.push(Ticket { at: back, refund: true, ..ticket });
             }
         }
     }
@@ -215,24 +162,15 @@ fn opening_hours(at: NaiveDateTime) -> NaiveDateTime {
 /// The ticket's rows: one to four lines, or the one that is given back.
 fn rows(config: &Config, ticket: &Ticket, number: &str, person: &Person) -> Vec<Row> {
     let mut dice = Dice::seed_from_u64(scramble(ticket.seed));
-    let lines = if ticket.refund {
-        1
-    } else {
-        pick(&mut dice, &[1, 1, 1, 2, 2, 3, 4])
-    };
+    let lines = if ticket.refund { 1 } else { pick(&mut dice, &[1, 1, 1, 2, 2, 3, 4]) };
     let cashier = format!("C{:03}{:02}", ticket.store + 1, ticket.seed % 6 + 1);
     let at = ticket.at.format("%Y/%m/%d %H:%M:%S").to_string();
-    let card = matches!(ticket.shows, Shows::Both | Shows::Card)
-        .then(|| card_no(config, ticket.person, ticket.second_card));
-    let phone =
-        matches!(ticket.shows, Shows::Both | Shows::Phone).then(|| person.phone.to_string());
+    let card =
+        matches!(ticket.shows, Shows::Both | Shows::Card).then(|| card_no(config, ticket.person, ticket.second_card));
+    let phone = matches!(ticket.shows, Shows::Both | Shows::Phone).then(|| person.phone.to_string());
     let (payment, grouped) = (PAYMENTS[(ticket.seed % 8) as usize], ticket.seed & 16 == 0);
     let text = |cents: i64| {
-        if grouped {
-            grouped_money(cents)
-        } else {
-            money(cents)
-        }
+        if grouped { grouped_money(cents) } else { money(cents) }
     };
     // What is bought is drawn apart, so that a refund finds the first line of its ticket.
     let mut goods = Dice::seed_from_u64(ticket.seed);
@@ -251,22 +189,10 @@ fn rows(config: &Config, ticket: &Ticket, number: &str, person: &Person) -> Vec<
                     &good.sku,
                     &good.title,
                 ])
-                .fields([
-                    quantity.to_string().as_str(),
-                    &text(good.cents),
-                    &text(cents),
-                    payment,
-                ])
-                .fields([
-                    card.as_deref().unwrap_or(""),
-                    phone.as_deref().unwrap_or(""),
-                ])
+                .fields([quantity.to_string().as_str(), &text(good.cents), &text(cents), payment])
+                .fields([card.as_deref().unwrap_or(""), phone.as_deref().unwrap_or("")])
                 .end("\r\n");
-            Row {
-                text,
-                quantity,
-                cents,
-            }
+            Row { text, quantity, cents }
         })
         .collect()
 }

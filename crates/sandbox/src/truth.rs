@@ -59,55 +59,29 @@ pub struct TruePerson {
 /// [`Error::Read`] when a file cannot be read, [`Error::Truth`] with the line when it is not one that this crate wrote.
 pub fn read_truth(folder: &Path) -> Result<Truth, Error> {
     let mut truth = Truth::default();
-    read(
-        folder,
-        RECORDS,
-        RECORDS_HEADER,
-        |[source, stream, id, person]| {
-            let person = person.parse().map_err(|_| "`person` is no number")?;
-            truth
-                .records
-                .entry(format!("{source}.{stream}"))
-                .or_default()
-                .insert(id.to_owned(), person);
-            Ok(())
-        },
-    )?;
-    read(
-        folder,
-        ORDERS,
-        ORDERS_HEADER,
-        |[source, stream, order_no, person]| {
-            let person = given(person)
-                .map(str::parse)
-                .transpose()
-                .map_err(|_| "`person` is no number")?;
-            truth
-                .orders
-                .entry(format!("{source}.{stream}"))
-                .or_default()
-                .insert(order_no.to_owned(), person);
-            Ok(())
-        },
-    )?;
-    read(
-        folder,
-        PEOPLE,
-        PEOPLE_HEADER,
-        |[person, name, phone, email, birthday, member_no, ouid]| {
-            let person = person.parse().map_err(|_| "`person` is no number")?;
-            let clean = TruePerson {
-                name: name.to_owned(),
-                phone: phone.to_owned(),
-                email: email.to_owned(),
-                birthday: birthday.parse().map_err(|_| "`birthday` is no date")?,
-                member_no: given(member_no).map(str::to_owned),
-                ouid: given(ouid).map(str::to_owned),
-            };
-            truth.people.insert(person, clean);
-            Ok(())
-        },
-    )?;
+    read(folder, RECORDS, RECORDS_HEADER, |[source, stream, id, person]| {
+        let person = person.parse().map_err(|_| "`person` is no number")?;
+        truth.records.entry(format!("{source}.{stream}")).or_default().insert(id.to_owned(), person);
+        Ok(())
+    })?;
+    read(folder, ORDERS, ORDERS_HEADER, |[source, stream, order_no, person]| {
+        let person = given(person).map(str::parse).transpose().map_err(|_| "`person` is no number")?;
+        truth.orders.entry(format!("{source}.{stream}")).or_default().insert(order_no.to_owned(), person);
+        Ok(())
+    })?;
+    read(folder, PEOPLE, PEOPLE_HEADER, |[person, name, phone, email, birthday, member_no, ouid]| {
+        let person = person.parse().map_err(|_| "`person` is no number")?;
+        let clean = TruePerson {
+            name: name.to_owned(),
+            phone: phone.to_owned(),
+            email: email.to_owned(),
+            birthday: birthday.parse().map_err(|_| "`birthday` is no date")?,
+            member_no: given(member_no).map(str::to_owned),
+            ouid: given(ouid).map(str::to_owned),
+        };
+        truth.people.insert(person, clean);
+        Ok(())
+    })?;
     Ok(truth)
 }
 
@@ -123,20 +97,10 @@ fn read<const N: usize>(
     mut row: impl FnMut([&str; N]) -> Result<(), &'static str>,
 ) -> Result<(), Error> {
     let path: PathBuf = folder.join(path);
-    let file = File::open(&path).map_err(|source| Error::Read {
-        path: path.clone(),
-        source,
-    })?;
+    let file = File::open(&path).map_err(|source| Error::Read { path: path.clone(), source })?;
     for (number, line) in (1..).zip(BufReader::new(file).lines()) {
-        let line = line.map_err(|source| Error::Read {
-            path: path.clone(),
-            source,
-        })?;
-        let wrong = |reason| Error::Truth {
-            path: path.clone(),
-            line: number,
-            reason,
-        };
+        let line = line.map_err(|source| Error::Read { path: path.clone(), source })?;
+        let wrong = |reason| Error::Truth { path: path.clone(), line: number, reason };
         if number == 1 {
             if line != header {
                 return Err(wrong("another header than expected"));
@@ -144,8 +108,8 @@ fn read<const N: usize>(
             continue;
         }
         let fields: Vec<&str> = line.split(',').collect();
-        let fields = <[&str; N]>::try_from(fields)
-            .map_err(|_| wrong("another number of fields than the header has"))?;
+        let fields =
+            <[&str; N]>::try_from(fields).map_err(|_| wrong("another number of fields than the header has"))?;
         row(fields).map_err(wrong)?;
     }
     Ok(())
@@ -160,34 +124,17 @@ pub(crate) struct RecordsFile {
 
 impl RecordsFile {
     pub(crate) fn create(folder: &Path) -> Result<Self, Error> {
-        Ok(Self {
-            file: start(folder, RECORDS, RECORDS_HEADER)?,
-            rows: 0,
-        })
+        Ok(Self { file: start(folder, RECORDS, RECORDS_HEADER)?, rows: 0 })
     }
 
     /// Notes whose record this is.
-    pub(crate) fn record(
-        &mut self,
-        source: &str,
-        stream: &str,
-        id: &str,
-        person: u32,
-    ) -> Result<(), Error> {
+    pub(crate) fn record(&mut self, source: &str, stream: &str, id: &str, person: u32) -> Result<(), Error> {
         self.rows += 1;
-        self.file
-            .bytes(format!("{source},{stream},{id},{}\n", person + 1).as_bytes())
+        self.file.bytes(format!("{source},{stream},{id},{}\n", person + 1).as_bytes())
     }
 
     pub(crate) fn finish(self, summary: &mut Summary) -> Result<(), Error> {
-        summary.file(
-            RECORDS,
-            FileCount {
-                rows: self.rows,
-                resent: 0,
-                bytes: self.file.finish()?,
-            },
-        );
+        summary.file(RECORDS, FileCount { rows: self.rows, resent: 0, bytes: self.file.finish()? });
         Ok(())
     }
 }
@@ -201,35 +148,18 @@ pub(crate) struct OrdersFile {
 
 impl OrdersFile {
     pub(crate) fn create(folder: &Path) -> Result<Self, Error> {
-        Ok(Self {
-            file: start(folder, ORDERS, ORDERS_HEADER)?,
-            rows: 0,
-        })
+        Ok(Self { file: start(folder, ORDERS, ORDERS_HEADER)?, rows: 0 })
     }
 
     /// Notes whose order this is; `None` if nothing on it tells.
-    pub(crate) fn order(
-        &mut self,
-        source: &str,
-        stream: &str,
-        number: &str,
-        person: Option<u32>,
-    ) -> Result<(), Error> {
+    pub(crate) fn order(&mut self, source: &str, stream: &str, number: &str, person: Option<u32>) -> Result<(), Error> {
         self.rows += 1;
         let person = person.map_or_else(String::new, |person| (person + 1).to_string());
-        self.file
-            .bytes(format!("{source},{stream},{number},{person}\n").as_bytes())
+        self.file.bytes(format!("{source},{stream},{number},{person}\n").as_bytes())
     }
 
     pub(crate) fn finish(self, summary: &mut Summary) -> Result<(), Error> {
-        summary.file(
-            ORDERS,
-            FileCount {
-                rows: self.rows,
-                resent: 0,
-                bytes: self.file.finish()?,
-            },
-        );
+        summary.file(ORDERS, FileCount { rows: self.rows, resent: 0, bytes: self.file.finish()? });
         Ok(())
     }
 }
@@ -243,33 +173,13 @@ pub(crate) fn write_people(
 ) -> Result<(), Error> {
     let mut file = start(folder, PEOPLE, PEOPLE_HEADER)?;
     for (index, person) in (0_u32..).zip(people) {
-        let member_no = if person.member {
-            card_no(config, index, false)
-        } else {
-            String::new()
-        };
-        let ouid = if person.buyer {
-            ouid(config, index)
-        } else {
-            String::new()
-        };
+        let member_no = if person.member { card_no(config, index, false) } else { String::new() };
+        let ouid = if person.buyer { ouid(config, index) } else { String::new() };
         let (name, birthday) = (&person.name.text, person.birthday.format("%Y-%m-%d"));
-        let line = format!(
-            "{},{name},{},{},{birthday},{member_no},{ouid}\n",
-            index + 1,
-            person.phone,
-            person.email
-        );
+        let line = format!("{},{name},{},{},{birthday},{member_no},{ouid}\n", index + 1, person.phone, person.email);
         file.bytes(line.as_bytes())?;
     }
-    summary.file(
-        PEOPLE,
-        FileCount {
-            rows: people.len() as u64,
-            resent: 0,
-            bytes: file.finish()?,
-        },
-    );
+    summary.file(PEOPLE, FileCount { rows: people.len() as u64, resent: 0, bytes: file.finish()? });
     Ok(())
 }
 

@@ -52,7 +52,9 @@ fn fit(array: &ArrayRef, field: &Field, extra: &mut Extra) -> Result<ArrayRef, A
         return column::from_texts(&texts, field, misfit);
     }
     let fitted = match (array.data_type(), field.data_type()) {
-        (DataType::Timestamp(_, None), DataType::Timestamp(TimeUnit::Microsecond, Some(_))) => local_times(array, field),
+        (DataType::Timestamp(_, None), DataType::Timestamp(TimeUnit::Microsecond, Some(_))) => {
+            local_times(array, field)
+        }
         // A float has no exact decimal; its shortest text is what was meant.
         (DataType::Float16 | DataType::Float32 | DataType::Float64, DataType::Decimal128(..) | DataType::Int64) => {
             let texts = cast(array, &DataType::Utf8)?;

@@ -18,9 +18,17 @@ use crate::TIMEZONE;
 pub(super) enum Column {
     Text(Text),
     Int64(Vec<Option<i64>>),
-    Decimal { values: Vec<Option<i128>>, precision: u8, scale: i8 },
+    Decimal {
+        values: Vec<Option<i128>>,
+        precision: u8,
+        scale: i8,
+    },
     Date(Vec<Option<i32>>),
-    Timestamp { values: Vec<Option<i64>>, zone: Zone, label: Option<Arc<str>> },
+    Timestamp {
+        values: Vec<Option<i64>>,
+        zone: Zone,
+        label: Option<Arc<str>>,
+    },
     Boolean(Vec<Option<bool>>),
     Float64(Vec<Option<f64>>),
     /// Any other type: texts that Arrow casts at the end.
@@ -116,8 +124,8 @@ fn cast_texts(
     mut misfit: impl FnMut(usize, &str),
 ) -> Result<ArrayRef, ArrowError> {
     let options = CastOptions { safe: true, ..CastOptions::default() };
-    let cast = cast_with_options(&texts, data_type, &options)
-        .unwrap_or_else(|_| new_null_array(data_type, texts.len()));
+    let cast =
+        cast_with_options(&texts, data_type, &options).unwrap_or_else(|_| new_null_array(data_type, texts.len()));
     for row in 0..texts.len() {
         if texts.is_valid(row) && cast.is_null(row) {
             misfit(row, texts.value(row));

@@ -12,10 +12,10 @@ use arrow::error::ArrowError;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use bytes::Bytes;
 
+use super::Decoded;
 use super::column::Column;
 use super::extra::Extra;
 use super::split::{Bad, Block, Splitter, raw_records};
-use super::Decoded;
 use crate::{CsvDialect, CsvPage, Rejected};
 
 /// Rows that are split before their columns are built; small enough that a block's text stays in the cache.
@@ -31,7 +31,8 @@ pub(super) fn decode(page: &CsvPage, schema: &SchemaRef, first_record: u64) -> R
         let table = table(text.as_bytes(), dialect, schema)?;
         if utf8 || table.bad.is_empty() {
             let mut lines = Lines::new(page);
-            let rejected = table.bad.iter().map(|bad| lines.reject(bad, u64::from(bad.ordinal) + first_record)).collect();
+            let rejected =
+                table.bad.iter().map(|bad| lines.reject(bad, u64::from(bad.ordinal) + first_record)).collect();
             let records = table.rows.iter().map(|&(ordinal, _)| first_record + u64::from(ordinal)).collect::<Vec<_>>();
             return table.finish(schema, records.into(), rejected);
         }
@@ -57,7 +58,12 @@ fn by_record(page: &CsvPage, schema: &SchemaRef, first_record: u64) -> Result<De
             }
             None => rejected.push(Rejected {
                 undecodable: true,
-                ..lines.rejected(record, start, end, format!("row has bytes that are not {}", page.dialect.encoding.name()))
+                ..lines.rejected(
+                    record,
+                    start,
+                    end,
+                    format!("row has bytes that are not {}", page.dialect.encoding.name()),
+                )
             }),
         }
     }
@@ -108,7 +114,8 @@ fn table(text: &[u8], dialect: &CsvDialect, schema: &SchemaRef) -> Result<Table,
             (place, field.name(), extra.key(field.name()), Column::new(field, guess / 16, guess))
         }));
     }
-    let unknown: Vec<(usize, u32)> = (0..width).filter(|&place| !bound[place]).map(|place| (place, extra.key(&key(dialect, place)))).collect();
+    let unknown: Vec<(usize, u32)> =
+        (0..width).filter(|&place| !bound[place]).map(|place| (place, extra.key(&key(dialect, place)))).collect();
 
     let mut splitter = Splitter::new(text, dialect);
     let mut block = Block::default();
@@ -144,7 +151,12 @@ fn key(dialect: &CsvDialect, place: usize) -> Cow<'_, str> {
 }
 
 impl Table {
-    fn finish(mut self, schema: &SchemaRef, record: UInt64Array, rejected: Vec<Rejected>) -> Result<Decoded, ArrowError> {
+    fn finish(
+        mut self,
+        schema: &SchemaRef,
+        record: UInt64Array,
+        rejected: Vec<Rejected>,
+    ) -> Result<Decoded, ArrowError> {
         let rows = self.rows.len();
         let mut arrays = Vec::with_capacity(self.columns.len());
         for (column, field) in self.columns.into_iter().zip(schema.fields()) {

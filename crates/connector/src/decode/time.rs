@@ -114,7 +114,8 @@ fn time_of_day(text: &[u8]) -> Option<(i64, Option<i64>)> {
                 return None;
             }
             for place in 0..6 {
-                fraction = fraction * 10 + after.get(place).filter(|_| place < digits).map_or(0, |b| i64::from(b - b'0'));
+                fraction =
+                    fraction * 10 + after.get(place).filter(|_| place < digits).map_or(0, |b| i64::from(b - b'0'));
             }
             rest = &after[digits..];
         }
@@ -176,7 +177,16 @@ mod tests {
         for text in ["2025-03-01", "2025/3/1", "2025.03.01", "20250301", "2025年3月1日", " 2025-03-01 00:00:00 "] {
             assert_eq!(date(text.as_bytes()), Some(20148), "{text}");
         }
-        for text in ["03/01/2025", "2025-02-30", "0000-00-00", "2025-03-01 10:00", "2025-3", "2025-03-011", "45658", "2025/03-01"] {
+        for text in [
+            "03/01/2025",
+            "2025-02-30",
+            "0000-00-00",
+            "2025-03-01 10:00",
+            "2025-3",
+            "2025-03-011",
+            "45658",
+            "2025/03-01",
+        ] {
             assert_eq!(date(text.as_bytes()), None, "{text}");
         }
     }
@@ -186,11 +196,16 @@ mod tests {
         let shanghai = Tz::Asia__Shanghai;
         assert_eq!(micros("2025-01-01 08:00:00", shanghai).as_deref(), Some("2025-01-01T00:00:00Z"));
         assert_eq!(micros("2025/1/1 8:00", shanghai).as_deref(), Some("2025-01-01T00:00:00Z"));
-        assert_eq!(micros("2025-01-01T08:00:00.1234567+08:00", Tz::UTC).as_deref(), Some("2025-01-01T00:00:00.123456Z"));
+        assert_eq!(
+            micros("2025-01-01T08:00:00.1234567+08:00", Tz::UTC).as_deref(),
+            Some("2025-01-01T00:00:00.123456Z")
+        );
         assert_eq!(micros("2025-01-01T00:00:00Z", shanghai).as_deref(), Some("2025-01-01T00:00:00Z"));
         assert_eq!(micros("2025-01-01 24:00", Tz::UTC).as_deref(), Some("2025-01-02T00:00:00Z"));
         assert_eq!(micros("1969-12-31 23:59:59.5", Tz::UTC).as_deref(), Some("1969-12-31T23:59:59.500Z"));
-        for text in ["2025-01-01 8", "2025-01-01 08:60", "2025-01-01 08:00 PM", "2025-01-01 24:00:01", "2025-01-01 08:00:00."] {
+        for text in
+            ["2025-01-01 8", "2025-01-01 08:60", "2025-01-01 08:00 PM", "2025-01-01 24:00:01", "2025-01-01 08:00:00."]
+        {
             assert_eq!(micros(text, shanghai), None, "{text}");
         }
     }

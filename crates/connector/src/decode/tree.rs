@@ -20,8 +20,17 @@ pub(super) enum Tree {
     Text(StringBuilder),
     /// Any other scalar; per value the row it is in.
     Scalar(Column, Vec<u32>),
-    Struct { fields: Fields, children: Vec<Tree>, valid: Vec<bool> },
-    List { item: FieldRef, child: Box<Tree>, ends: Vec<i32>, valid: Vec<bool> },
+    Struct {
+        fields: Fields,
+        children: Vec<Tree>,
+        valid: Vec<bool>,
+    },
+    List {
+        item: FieldRef,
+        child: Box<Tree>,
+        ends: Vec<i32>,
+        valid: Vec<bool>,
+    },
 }
 
 impl Tree {

@@ -10,10 +10,7 @@ type Days = (i32, i32);
 const ALWAYS: Days = (i32::MIN, i32::MAX);
 
 fn days(member: &Member) -> Option<Days> {
-    let days = (
-        member.valid_from.unwrap_or(i32::MIN),
-        member.valid_to.unwrap_or(i32::MAX),
-    );
+    let days = (member.valid_from.unwrap_or(i32::MIN), member.valid_to.unwrap_or(i32::MAX));
     (days != ALWAYS && days.0 <= days.1).then_some(days)
 }
 
@@ -53,17 +50,9 @@ pub(super) fn tie(members: &[Member], standings: &[Standing]) -> Outcome {
 }
 
 /// Parts one class into groups whose days hang together, and gives back who has no interval and several groups to go to.
-fn part_by_time(
-    members: &[Member],
-    class: u32,
-    of_class: Vec<usize>,
-    groups: &mut Vec<Group>,
-) -> Vec<usize> {
+fn part_by_time(members: &[Member], class: u32, of_class: Vec<usize>, groups: &mut Vec<Group>) -> Vec<usize> {
     let first = groups.len();
-    let mut dated: Vec<(Days, usize)> = of_class
-        .iter()
-        .filter_map(|at| Some((days(&members[*at])?, *at)))
-        .collect();
+    let mut dated: Vec<(Days, usize)> = of_class.iter().filter_map(|at| Some((days(&members[*at])?, *at))).collect();
     dated.sort_unstable();
     for (days, at) in dated {
         match groups[first..].last_mut() {
@@ -71,23 +60,12 @@ fn part_by_time(
                 group.days.1 = group.days.1.max(days.1);
                 group.members.push(at);
             }
-            _ => groups.push(Group {
-                class,
-                days,
-                members: vec![at],
-            }),
+            _ => groups.push(Group { class, days, members: vec![at] }),
         }
     }
-    let undated: Vec<usize> = of_class
-        .into_iter()
-        .filter(|at| days(&members[*at]).is_none())
-        .collect();
+    let undated: Vec<usize> = of_class.into_iter().filter(|at| days(&members[*at]).is_none()).collect();
     match &mut groups[first..] {
-        [] if !undated.is_empty() => groups.push(Group {
-            class,
-            days: ALWAYS,
-            members: undated,
-        }),
+        [] if !undated.is_empty() => groups.push(Group { class, days: ALWAYS, members: undated }),
         [group] => group.members.extend(undated),
         _ => return undated,
     }
@@ -97,11 +75,7 @@ fn part_by_time(
 /// Lets each nameless member join the one group it can belong to, and gives back those that have none or several.
 fn join_nameless(members: &[Member], nameless: Vec<usize>, groups: &mut [Group]) -> Vec<usize> {
     // To count the groups that overlap some days: those that begin by their end, less those that ended before.
-    let mut begins: Vec<(i32, usize)> = groups
-        .iter()
-        .enumerate()
-        .map(|(at, group)| (group.days.0, at))
-        .collect();
+    let mut begins: Vec<(i32, usize)> = groups.iter().enumerate().map(|(at, group)| (group.days.0, at)).collect();
     begins.sort_unstable();
     let mut ends: Vec<i32> = groups.iter().map(|group| group.days.1).collect();
     ends.sort_unstable();
@@ -109,11 +83,7 @@ fn join_nameless(members: &[Member], nameless: Vec<usize>, groups: &mut [Group])
     let mut last_end: Vec<usize> = Vec::with_capacity(begins.len());
     for (_, at) in &begins {
         let before = last_end.last().copied().unwrap_or(*at);
-        last_end.push(if groups[*at].days.1 > groups[before].days.1 {
-            *at
-        } else {
-            before
-        });
+        last_end.push(if groups[*at].days.1 > groups[before].days.1 { *at } else { before });
     }
     let mut alone = Vec::new();
     let mut joins = Vec::new();
@@ -142,26 +112,14 @@ fn outcome(members: &[Member], mut groups: Vec<Group>, alone: Vec<usize>) -> Out
     outcome.edges.dedup();
 
     let lowest = |group: &Group| group.members.first().map(|at| members[*at].record);
-    let Some((first, hub)) = groups
-        .iter()
-        .filter_map(|g| Some((g, lowest(g)?)))
-        .min_by_key(|(_, hub)| *hub)
-    else {
+    let Some((first, hub)) = groups.iter().filter_map(|g| Some((g, lowest(g)?))).min_by_key(|(_, hub)| *hub) else {
         return outcome;
     };
     let others = groups.iter().filter_map(|group| {
-        let veto = if group.class == first.class {
-            Veto::Validity
-        } else {
-            Veto::Names
-        };
+        let veto = if group.class == first.class { Veto::Validity } else { Veto::Names };
         Some((lowest(group)?, veto))
     });
-    let apart = others.chain(
-        alone
-            .iter()
-            .map(|at| (members[*at].record, Veto::Ambiguous)),
-    );
+    let apart = others.chain(alone.iter().map(|at| (members[*at].record, Veto::Ambiguous)));
     outcome.vetoed = apart
         .filter(|(record, _)| *record != hub)
         .map(|(record, veto)| (record.min(hub), record.max(hub), veto))
@@ -190,8 +148,7 @@ fn tree(members: &[Member], group: &[usize], edges: &mut Vec<(u32, u32)>) {
     // By first day; each is tied to the one before it that lasts longest.
     let mut by_time: Vec<&usize> = group.iter().collect();
     by_time.sort_unstable_by_key(|at| (held(at), **at));
-    let Some((mut longest, later)) = by_time.split_first().map(|(first, later)| (*first, later))
-    else {
+    let Some((mut longest, later)) = by_time.split_first().map(|(first, later)| (*first, later)) else {
         return;
     };
     for at in later {

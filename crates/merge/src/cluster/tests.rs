@@ -13,12 +13,7 @@ fn records_without_edges_are_clusters_of_one() {
 
 #[test]
 fn a_cluster_is_named_by_its_lowest_record() {
-    let clusters = cluster(
-        6,
-        &[edge(5, 3, 1), edge(3, 1, 1), edge(4, 2, 1), edge(2, 2, 9)],
-        &[],
-        &[],
-    );
+    let clusters = cluster(6, &[edge(5, 3, 1), edge(3, 1, 1), edge(4, 2, 1), edge(2, 2, 9)], &[], &[]);
     assert_eq!(clusters.label, [0, 1, 2, 1, 2, 1]);
     assert_eq!(clusters.refused, []);
 }
@@ -28,10 +23,7 @@ fn different_values_of_a_unique_identifier_refuse_a_union() {
     let unique = [(0, 7, 100), (2, 7, 200)];
     let clusters = cluster(3, &[edge(0, 1, 1), edge(1, 2, 1)], &unique, &[]);
     assert_eq!(clusters.label, [0, 0, 2]);
-    assert_eq!(
-        clusters.refused,
-        [(1, 2, Conflict::Unique { identifier: 7 })]
-    );
+    assert_eq!(clusters.refused, [(1, 2, Conflict::Unique { identifier: 7 })]);
 }
 
 #[test]
@@ -39,88 +31,42 @@ fn the_stronger_edge_wins_where_both_cannot_hold() {
     let unique = [(0, 7, 100), (2, 7, 200)];
     let clusters = cluster(3, &[edge(0, 1, 1), edge(1, 2, 9)], &unique, &[]);
     assert_eq!(clusters.label, [0, 1, 1]);
-    assert_eq!(
-        clusters.refused,
-        [(0, 1, Conflict::Unique { identifier: 7 })]
-    );
+    assert_eq!(clusters.refused, [(0, 1, Conflict::Unique { identifier: 7 })]);
 }
 
 #[test]
 fn equal_values_and_other_identifier_types_do_not_conflict() {
     let unique = [(0, 7, 100), (1, 7, 100), (1, 8, 300), (2, 9, 1)];
-    assert_eq!(
-        cluster(3, &[edge(0, 1, 1), edge(1, 2, 1)], &unique, &[]).label,
-        [0, 0, 0]
-    );
+    assert_eq!(cluster(3, &[edge(0, 1, 1), edge(1, 2, 1)], &unique, &[]).label, [0, 0, 0]);
 }
 
 #[test]
 fn a_record_that_holds_two_values_says_that_its_person_has_both() {
-    let unique = [
-        (0, 7, 100),
-        (1, 7, 100),
-        (1, 7, 200),
-        (2, 7, 200),
-        (3, 7, 300),
-    ];
-    let clusters = cluster(
-        4,
-        &[edge(0, 1, 1), edge(1, 2, 1), edge(1, 3, 1)],
-        &unique,
-        &[],
-    );
+    let unique = [(0, 7, 100), (1, 7, 100), (1, 7, 200), (2, 7, 200), (3, 7, 300)];
+    let clusters = cluster(4, &[edge(0, 1, 1), edge(1, 2, 1), edge(1, 3, 1)], &unique, &[]);
     assert_eq!(clusters.label, [0, 0, 0, 3]);
     // Refused at first, and true after all by way of record 1.
-    let clusters = cluster(
-        3,
-        &[edge(0, 2, 9), edge(0, 1, 1), edge(1, 2, 1)],
-        &unique[..4],
-        &[],
-    );
-    assert_eq!(
-        clusters,
-        Clusters {
-            label: vec![0, 0, 0],
-            refused: vec![]
-        }
-    );
+    let clusters = cluster(3, &[edge(0, 2, 9), edge(0, 1, 1), edge(1, 2, 1)], &unique[..4], &[]);
+    assert_eq!(clusters, Clusters { label: vec![0, 0, 0], refused: vec![] });
 }
 
 #[test]
 fn a_pair_that_must_not_meet_does_not_meet_by_way_of_others() {
-    let clusters = cluster(
-        4,
-        &[edge(0, 1, 5), edge(2, 3, 5), edge(1, 2, 3)],
-        &[],
-        &[(3, 0)],
-    );
+    let clusters = cluster(4, &[edge(0, 1, 5), edge(2, 3, 5), edge(1, 2, 3)], &[], &[(3, 0)]);
     assert_eq!(clusters.label, [0, 0, 2, 2]);
-    assert_eq!(
-        clusters.refused,
-        [(1, 2, Conflict::CannotLink { a: 0, b: 3 })]
-    );
+    assert_eq!(clusters.refused, [(1, 2, Conflict::CannotLink { a: 0, b: 3 })]);
 }
 
 #[test]
 fn numbers_of_no_record_are_refused_as_edges_and_left_out_as_constraints() {
-    let clusters = cluster(
-        2,
-        &[edge(0, 9, 1), edge(0, 1, 1)],
-        &[(9, 7, 1)],
-        &[(0, 9), (1, 1)],
-    );
+    let clusters = cluster(2, &[edge(0, 9, 1), edge(0, 1, 1)], &[(9, 7, 1)], &[(0, 9), (1, 1)]);
     assert_eq!(clusters.label, [0, 0]);
     assert_eq!(clusters.refused, [(0, 9, Conflict::NoSuchRecord)]);
 }
 
 #[test]
 fn a_pair_refused_twice_is_told_once() {
-    let clusters = cluster(
-        2,
-        &[edge(0, 1, 1), edge(1, 0, 9), edge(0, 1, 9)],
-        &[],
-        &[(0, 1)],
-    );
+    let clusters = cluster(2, &[edge(0, 1, 1), edge(1, 0, 9), edge(0, 1, 9)], &[], &[(0, 1)]);
     assert_eq!(clusters.refused.len(), 1);
 }
 
@@ -137,8 +83,7 @@ fn a_million_records_in_a_chain_are_cheap() {
 const RECORDS: u32 = 14;
 
 fn any_edges() -> impl Strategy<Value = Vec<Edge>> {
-    let edge =
-        (0..RECORDS, 0..RECORDS, 0..3u8).prop_map(|(a, b, strength)| Edge { a, b, strength });
+    let edge = (0..RECORDS, 0..RECORDS, 0..3u8).prop_map(|(a, b, strength)| Edge { a, b, strength });
     prop::collection::vec(edge, 0..25)
 }
 

@@ -28,10 +28,7 @@ impl<K: Ord + Clone, I: Ord + Clone> Change<'_, '_, K, I> {
                     retired: false,
                 });
             }
-            (Some(member), None) => members.push(Member {
-                retired: true,
-                ..member.clone()
-            }),
+            (Some(member), None) => members.push(Member { retired: true, ..member.clone() }),
             (None, None) => {}
         });
         members
@@ -40,9 +37,7 @@ impl<K: Ord + Clone, I: Ord + Clone> Change<'_, '_, K, I> {
     /// The redirects after the change, and its events.
     pub fn tell(&self, redirects_before: &BTreeMap<I, I>) -> (BTreeMap<I, I>, Vec<Event<K, I>>) {
         let mut events: Vec<Event<K, I>> = Vec::new();
-        events.extend(self.founded.iter().map(|founding| Event::Created {
-            id: founding.customer_id.clone(),
-        }));
+        events.extend(self.founded.iter().map(|founding| Event::Created { id: founding.customer_id.clone() }));
         self.tell_members(&mut events);
 
         let mut was_live = vec![false; self.sides.ids.len()];
@@ -54,15 +49,8 @@ impl<K: Ord + Clone, I: Ord + Clone> Change<'_, '_, K, I> {
         for pair in self.pairs {
             home[pair.id].get_or_insert(pair.cluster);
             let to = &self.ids[pair.cluster];
-            if self
-                .founded
-                .binary_search_by(|founding| founding.customer_id.cmp(to))
-                .is_ok()
-            {
-                events.push(Event::Split {
-                    from: self.sides.ids[pair.id].clone(),
-                    to: to.clone(),
-                });
+            if self.founded.binary_search_by(|founding| founding.customer_id.cmp(to)).is_ok() {
+                events.push(Event::Split { from: self.sides.ids[pair.id].clone(), to: to.clone() });
             }
         }
         let mut redirects = redirects_before.clone();
@@ -78,10 +66,7 @@ impl<K: Ord + Clone, I: Ord + Clone> Change<'_, '_, K, I> {
                 (false, None, Some(_)) if redirects.contains_key(*name) => {}
                 (_, None, Some(cluster)) => {
                     redirects.insert(id_now.clone(), self.ids[cluster].clone());
-                    events.push(Event::Merged {
-                        from: id_now,
-                        into: self.ids[cluster].clone(),
-                    });
+                    events.push(Event::Merged { from: id_now, into: self.ids[cluster].clone() });
                 }
                 (true, None, None) => events.push(Event::Retired { id: id_now }),
                 (false, None, None) => {}
@@ -95,45 +80,20 @@ impl<K: Ord + Clone, I: Ord + Clone> Change<'_, '_, K, I> {
         self.sides.each(|before, now| {
             let to = now.map(|(_, cluster)| &self.ids[cluster]);
             match (before, to) {
-                (Some(member), Some(to)) if member.customer_id != *to => {
-                    events.push(Event::MemberMoved {
-                        record: member.record.clone(),
-                        from: member.customer_id.clone(),
-                        to: to.clone(),
-                    })
+                (Some(member), Some(to)) if member.customer_id != *to => events.push(Event::MemberMoved {
+                    record: member.record.clone(),
+                    from: member.customer_id.clone(),
+                    to: to.clone(),
+                }),
+                (Some(Member { record, retired: true, .. }), Some(to)) => {
+                    events.push(Event::MemberJoined { record: record.clone(), to: to.clone() });
                 }
-                (
-                    Some(Member {
-                        record,
-                        retired: true,
-                        ..
-                    }),
-                    Some(to),
-                ) => {
-                    events.push(Event::MemberJoined {
-                        record: record.clone(),
-                        to: to.clone(),
-                    });
-                }
-                (
-                    Some(Member {
-                        record,
-                        customer_id,
-                        retired: false,
-                    }),
-                    None,
-                ) => {
-                    events.push(Event::MemberLeft {
-                        record: record.clone(),
-                        from: customer_id.clone(),
-                    });
+                (Some(Member { record, customer_id, retired: false }), None) => {
+                    events.push(Event::MemberLeft { record: record.clone(), from: customer_id.clone() });
                 }
                 (None, Some(to)) => {
                     if let Some((record, _)) = now {
-                        events.push(Event::MemberJoined {
-                            record: record.key.clone(),
-                            to: to.clone(),
-                        });
+                        events.push(Event::MemberJoined { record: record.key.clone(), to: to.clone() });
                     }
                 }
                 (Some(_), _) | (None, None) => {}
@@ -155,26 +115,13 @@ fn resolved<I: Ord + Clone>(redirects: &BTreeMap<I, I>) -> BTreeMap<I, I> {
         }
         end.clone()
     };
-    redirects
-        .iter()
-        .map(|(from, into)| (from.clone(), end(into)))
-        .collect()
+    redirects.iter().map(|(from, into)| (from.clone(), end(into))).collect()
 }
 
 /// The member table that events make of an earlier one, sorted by record.
-pub fn replay<K: Ord + Clone, I: Ord + Clone>(
-    members: &[Member<K, I>],
-    events: &[Event<K, I>],
-) -> Vec<Member<K, I>> {
-    let mut table: BTreeMap<K, (I, bool)> = members
-        .iter()
-        .map(|member| {
-            (
-                member.record.clone(),
-                (member.customer_id.clone(), member.retired),
-            )
-        })
-        .collect();
+pub fn replay<K: Ord + Clone, I: Ord + Clone>(members: &[Member<K, I>], events: &[Event<K, I>]) -> Vec<Member<K, I>> {
+    let mut table: BTreeMap<K, (I, bool)> =
+        members.iter().map(|member| (member.record.clone(), (member.customer_id.clone(), member.retired))).collect();
     for event in events {
         match event {
             Event::MemberJoined { record, to } | Event::MemberMoved { record, to, .. } => {
@@ -190,12 +137,5 @@ pub fn replay<K: Ord + Clone, I: Ord + Clone>(
             | Event::Retired { .. } => {}
         }
     }
-    table
-        .into_iter()
-        .map(|(record, (customer_id, retired))| Member {
-            record,
-            customer_id,
-            retired,
-        })
-        .collect()
+    table.into_iter().map(|(record, (customer_id, retired))| Member { record, customer_id, retired }).collect()
 }

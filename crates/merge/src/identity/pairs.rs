@@ -42,17 +42,11 @@ pub(super) fn sides<'a, K: Ord, I: Ord>(
     if before.windows(2).any(|two| two[0].record == two[1].record) {
         return Err(Invalid::MemberTwice);
     }
-    let mut now: Vec<(&Record<K>, usize)> = clusters
-        .iter()
-        .enumerate()
-        .flat_map(|(cluster, records)| records.iter().map(move |r| (r, cluster)))
-        .collect();
+    let mut now: Vec<(&Record<K>, usize)> =
+        clusters.iter().enumerate().flat_map(|(cluster, records)| records.iter().map(move |r| (r, cluster))).collect();
     now.sort_unstable_by_key(|(record, cluster)| (&record.key, *cluster));
     if let Some(two) = now.windows(2).find(|two| two[0].0.key == two[1].0.key) {
-        return Err(Invalid::InTwoClusters {
-            first: two[0].1,
-            second: two[1].1,
-        });
+        return Err(Invalid::InTwoClusters { first: two[0].1, second: two[1].1 });
     }
     let mut ids: Vec<&I> = before.iter().map(|member| &member.customer_id).collect();
     ids.sort_unstable();
@@ -66,23 +60,13 @@ impl<'a, K: Ord, I: Ord> Sides<'a, K, I> {
     }
 
     /// Every record of either side, by key, with what it was and what it is.
-    pub fn each(
-        &self,
-        mut see: impl FnMut(Option<&'a Member<K, I>>, Option<(&'a Record<K>, usize)>),
-    ) {
-        let (mut before, mut now) = (
-            self.before.iter().copied().peekable(),
-            self.now.iter().copied().peekable(),
-        );
+    pub fn each(&self, mut see: impl FnMut(Option<&'a Member<K, I>>, Option<(&'a Record<K>, usize)>)) {
+        let (mut before, mut now) = (self.before.iter().copied().peekable(), self.now.iter().copied().peekable());
         loop {
             match (before.peek(), now.peek()) {
                 (None, None) => return,
-                (Some(member), Some((record, _))) if member.record == record.key => {
-                    see(before.next(), now.next())
-                }
-                (Some(member), Some((record, _))) if member.record > record.key => {
-                    see(None, now.next())
-                }
+                (Some(member), Some((record, _))) if member.record == record.key => see(before.next(), now.next()),
+                (Some(member), Some((record, _))) if member.record > record.key => see(None, now.next()),
                 (None, Some(_)) => see(None, now.next()),
                 (Some(_), _) => see(before.next(), None),
             }
@@ -94,31 +78,15 @@ pub(super) fn rank<'a, K: Ord, I: Ord>(sides: &Sides<'a, K, I>) -> Vec<Pair<'a, 
     let mut shared: Vec<Shared<K>> = Vec::new();
     sides.each(|before, now| {
         if let (Some(member), Some((record, cluster))) = (before, now) {
-            shared.push(Shared {
-                id: sides.id(member),
-                cluster,
-                first_seen: record.first_seen,
-                key: &record.key,
-            });
+            shared.push(Shared { id: sides.id(member), cluster, first_seen: record.first_seen, key: &record.key });
         }
     });
     shared.sort_unstable();
     let mut pairs: Vec<Pair<K>> = shared
         .chunk_by(|a, b| (a.id, a.cluster) == (b.id, b.cluster))
         .map(|of_pair| {
-            let Shared {
-                id,
-                cluster,
-                first_seen,
-                key,
-            } = of_pair[0];
-            Pair {
-                members: Reverse(of_pair.len()),
-                first_seen,
-                key,
-                id,
-                cluster,
-            }
+            let Shared { id, cluster, first_seen, key } = of_pair[0];
+            Pair { members: Reverse(of_pair.len()), first_seen, key, id, cluster }
         })
         .collect();
     pairs.sort_unstable();

@@ -19,27 +19,18 @@ fn make_id(record: &&'static str, generation: u32) -> String {
 
 /// "ab c" is two clusters, of the records a and b, and of c.
 fn clusters(text: &'static str) -> Clusters {
-    let record = |(at, c): (usize, char)| Record {
-        key: &text[at..=at],
-        first_seen: i64::from(u32::from(c)),
-    };
+    let record = |(at, c): (usize, char)| Record { key: &text[at..=at], first_seen: i64::from(u32::from(c)) };
     text.split_whitespace()
         .map(|word| {
             let start = word.as_ptr() as usize - text.as_ptr() as usize;
-            word.char_indices()
-                .map(|(at, c)| record((start + at, c)))
-                .collect()
+            word.char_indices().map(|(at, c)| record((start + at, c))).collect()
         })
         .collect()
 }
 
 impl State {
     fn assign(&self, clusters: &Clusters) -> Assignment<&'static str, String> {
-        let previous = Previous {
-            members: &self.members,
-            foundings: &self.foundings,
-            redirects: &self.redirects,
-        };
+        let previous = Previous { members: &self.members, foundings: &self.foundings, redirects: &self.redirects };
         match assign(&previous, clusters, make_id) {
             Ok(assignment) => assignment,
             Err(invalid) => panic!("{invalid}"),
@@ -48,10 +39,7 @@ impl State {
 
     fn run(&mut self, clusters: &Clusters) -> Assignment<&'static str, String> {
         let assignment = self.assign(clusters);
-        assert_eq!(
-            replay(&self.members, &assignment.events),
-            assignment.members
-        );
+        assert_eq!(replay(&self.members, &assignment.events), assignment.members);
         self.members = assignment.members.clone();
         self.foundings.extend(assignment.founded.clone());
         self.redirects = assignment.redirects.clone();
@@ -61,8 +49,7 @@ impl State {
     /// After a run on "ab c" and so on.
     fn after(runs: &[&'static str]) -> State {
         let mut state = State::default();
-        runs.iter()
-            .for_each(|text| drop(state.run(&clusters(text))));
+        runs.iter().for_each(|text| drop(state.run(&clusters(text))));
         state
     }
 }
@@ -78,10 +65,7 @@ fn told(state: &mut State, text: &'static str) -> (Vec<String>, Vec<String>) {
         Event::Retired { id } => Some(format!("retired {id}")),
         Event::MemberJoined { .. } | Event::MemberMoved { .. } | Event::MemberLeft { .. } => None,
     };
-    (
-        assignment.ids,
-        assignment.events.iter().filter_map(event).collect(),
-    )
+    (assignment.ids, assignment.events.iter().filter_map(event).collect())
 }
 
 #[test]
@@ -110,38 +94,20 @@ fn a_record_that_joins_or_leaves_does_not_change_an_id() {
     let joined = state.run(&clusters("abc"));
     assert_eq!(
         (joined.ids, joined.events),
-        (
-            vec!["a#0".into()],
-            vec![Event::MemberJoined {
-                record: "c",
-                to: "a#0".into()
-            }]
-        )
+        (vec!["a#0".into()], vec![Event::MemberJoined { record: "c", to: "a#0".into() }])
     );
     let left = state.run(&clusters("bc"));
     assert_eq!(
         (left.ids, left.events),
-        (
-            vec!["a#0".into()],
-            vec![Event::MemberLeft {
-                record: "a",
-                from: "a#0".into()
-            }]
-        )
+        (vec!["a#0".into()], vec![Event::MemberLeft { record: "a", from: "a#0".into() }])
     );
 }
 
 #[test]
 fn the_larger_of_two_merged_ids_survives_and_the_other_leads_there() {
     let mut state = State::after(&["a bcd"]);
-    assert_eq!(
-        told(&mut state, "abcd"),
-        (vec!["b#0".into()], vec!["merged a#0 into b#0".into()])
-    );
-    assert_eq!(
-        state.redirects,
-        BTreeMap::from([("a#0".into(), "b#0".into())])
-    );
+    assert_eq!(told(&mut state, "abcd"), (vec!["b#0".into()], vec!["merged a#0 into b#0".into()]));
+    assert_eq!(state.redirects, BTreeMap::from([("a#0".into(), "b#0".into())]));
 }
 
 #[test]
@@ -162,10 +128,7 @@ fn age_is_when_a_record_was_first_seen_not_its_key() {
 fn redirects_lead_to_the_end_of_a_chain_of_merges() {
     let state = State::after(&["a bc defg", "abc defg", "abcdefg"]);
     let end = "d#0".to_string();
-    assert_eq!(
-        state.redirects,
-        BTreeMap::from([("a#0".into(), end.clone()), ("b#0".into(), end)])
-    );
+    assert_eq!(state.redirects, BTreeMap::from([("a#0".into(), end.clone()), ("b#0".into(), end)]));
 }
 
 #[test]
@@ -173,10 +136,7 @@ fn the_larger_part_of_a_split_keeps_the_id() {
     let mut state = State::after(&["abc"]);
     assert_eq!(
         told(&mut state, "a bc"),
-        (
-            vec!["a#1".into(), "a#0".into()],
-            vec!["created a#1".into(), "split a#0 to a#1".into()]
-        )
+        (vec!["a#1".into(), "a#0".into()], vec!["created a#1".into(), "split a#0 to a#1".into()])
     );
 }
 
@@ -191,14 +151,7 @@ fn a_member_that_changes_sides_changes_no_id() {
     let mut state = State::after(&["abc def"]);
     let assignment = state.run(&clusters("ab cdef"));
     assert_eq!(assignment.ids, ["a#0", "d#0"]);
-    assert_eq!(
-        assignment.events,
-        [Event::MemberMoved {
-            record: "c",
-            from: "a#0".into(),
-            to: "d#0".into()
-        }]
-    );
+    assert_eq!(assignment.events, [Event::MemberMoved { record: "c", from: "a#0".into(), to: "d#0".into() }]);
 }
 
 #[test]
@@ -210,63 +163,19 @@ fn ids_follow_their_members_when_two_clusters_swap_most_of_them() {
 #[test]
 fn what_contradicts_itself_is_refused() {
     let none = BTreeMap::new();
-    let member = |id: &str| Member {
-        record: "a",
-        customer_id: id.to_string(),
-        retired: false,
-    };
+    let member = |id: &str| Member { record: "a", customer_id: id.to_string(), retired: false };
     let of = |members: &[Member<&'static str, String>], text| {
-        assign(
-            &Previous {
-                members,
-                foundings: &[],
-                redirects: &none,
-            },
-            &clusters(text),
-            make_id,
-        )
-        .err()
+        assign(&Previous { members, foundings: &[], redirects: &none }, &clusters(text), make_id).err()
     };
-    assert_eq!(
-        of(&[], "ab cb"),
-        Some(Invalid::InTwoClusters {
-            first: 0,
-            second: 1
-        })
-    );
-    assert_eq!(
-        of(&[], "aa"),
-        Some(Invalid::InTwoClusters {
-            first: 0,
-            second: 0
-        })
-    );
-    assert_eq!(
-        of(&[member("x"), member("y")], "a"),
-        Some(Invalid::MemberTwice)
-    );
+    assert_eq!(of(&[], "ab cb"), Some(Invalid::InTwoClusters { first: 0, second: 1 }));
+    assert_eq!(of(&[], "aa"), Some(Invalid::InTwoClusters { first: 0, second: 0 }));
+    assert_eq!(of(&[member("x"), member("y")], "a"), Some(Invalid::MemberTwice));
     // The founding of a#0 was not given.
     assert_eq!(
-        of(
-            &[Member {
-                record: "z",
-                ..member("a#0")
-            }],
-            "a z"
-        ),
-        Some(Invalid::IdTaken {
-            cluster: 0,
-            generation: 0
-        })
+        of(&[Member { record: "z", ..member("a#0") }], "a z"),
+        Some(Invalid::IdTaken { cluster: 0, generation: 0 })
     );
-    let previous = Previous {
-        members: &[],
-        foundings: &[],
-        redirects: &none,
-    };
+    let previous = Previous { members: &[], foundings: &[], redirects: &none };
     let empty: Clusters = vec![vec![]];
-    assert_eq!(
-        assign(&previous, &empty, make_id).err(),
-        Some(Invalid::EmptyCluster { cluster: 0 })
-    );
+    assert_eq!(assign(&previous, &empty, make_id).err(), Some(Invalid::EmptyCluster { cluster: 0 }));
 }

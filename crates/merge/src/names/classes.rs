@@ -63,18 +63,8 @@ impl<'a> Spelling<'a> {
     fn read(text: (&'a str, bool), places: &'a [usize]) -> Spelling<'a> {
         let name = Name::read(text.0, text.1);
         let fullness = name.fullness();
-        let shown = if fullness == Fullness::Partial {
-            name.visible()
-        } else {
-            0
-        };
-        Spelling {
-            text,
-            places,
-            name,
-            fullness,
-            shown,
-        }
+        let shown = if fullness == Fullness::Partial { name.visible() } else { 0 };
+        Spelling { text, places, name, fullness, shown }
     }
 }
 
@@ -87,23 +77,11 @@ fn part(names: &[(&str, bool)], most: usize, most_spellings: usize) -> Result<Cl
     }
     let by_text = places.chunk_by(same);
     let mut spellings: Vec<Spelling> = by_text.map(|of| Spelling::read(names[of[0]], of)).collect();
-    spellings.sort_unstable_by_key(|s| {
-        (
-            s.fullness,
-            Reverse(s.shown),
-            s.name.masked,
-            Reverse(s.places.len()),
-            s.text,
-        )
-    });
+    spellings.sort_unstable_by_key(|s| (s.fullness, Reverse(s.shown), s.name.masked, Reverse(s.places.len()), s.text));
 
     let mut members: Vec<Vec<usize>> = Vec::new();
     let mut of = vec![Standing::Silent; names.len()];
-    for (at, spelling) in spellings
-        .iter()
-        .enumerate()
-        .filter(|(_, s)| !s.name.is_silent())
-    {
+    for (at, spelling) in spellings.iter().enumerate().filter(|(_, s)| !s.name.is_silent()) {
         let standing = place(&spellings, &members, spelling);
         match standing {
             Standing::Class(class) if class as usize == members.len() => {
@@ -115,15 +93,9 @@ fn part(names: &[(&str, bool)], most: usize, most_spellings: usize) -> Result<Cl
             Standing::Class(class) => members[class as usize].push(at),
             Standing::Torn | Standing::Silent => {}
         }
-        spelling
-            .places
-            .iter()
-            .for_each(|place| of[*place] = standing);
+        spelling.places.iter().for_each(|place| of[*place] = standing);
     }
-    Ok(Classes {
-        of,
-        count: members.len(),
-    })
+    Ok(Classes { of, count: members.len() })
 }
 
 /// The class that a spelling joins, or the number of the next one if it founds one.
@@ -131,28 +103,18 @@ fn place(spellings: &[Spelling], members: &[Vec<usize>], spelling: &Spelling) ->
     // Classes with some spelling alike, and those where all are.
     let (mut some, mut all, mut joins) = (0, 0, None);
     for (class, others) in members.iter().enumerate() {
-        let alike = others
-            .iter()
-            .filter(|other| spellings[**other].name.alike(&spelling.name))
-            .count();
+        let alike = others.iter().filter(|other| spellings[**other].name.alike(&spelling.name)).count();
         some += usize::from(alike > 0);
         all += usize::from(alike == others.len());
         // A class may hold a typo that a mask does not cover: for a masked name one whole spelling is enough.
         let is_whole = |other: &usize| spellings[*other].fullness != Fullness::Partial;
-        let through_whole = || {
-            others
-                .iter()
-                .any(|other| is_whole(other) && spellings[*other].name.alike(&spelling.name))
-        };
+        let through_whole =
+            || others.iter().any(|other| is_whole(other) && spellings[*other].name.alike(&spelling.name));
         if alike == others.len() || (spelling.name.masked && alike > 0 && through_whole()) {
             joins = Some(class);
         }
     }
-    let founds = if spelling.fullness == Fullness::Partial {
-        some == 0
-    } else {
-        all == 0
-    };
+    let founds = if spelling.fullness == Fullness::Partial { some == 0 } else { all == 0 };
     match joins {
         _ if founds => Standing::Class(u32::try_from(members.len()).unwrap_or(u32::MAX)),
         Some(class) if some == 1 => Standing::Class(u32::try_from(class).unwrap_or(u32::MAX)),

@@ -75,8 +75,7 @@ fn compound(first: char, second: char) -> bool {
 }
 
 pub(super) fn is_han(c: char) -> bool {
-    let unified =
-        matches!(c, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{20000}'..='\u{323AF}');
+    let unified = matches!(c, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{20000}'..='\u{323AF}');
     unified || matches!(c, '々' | '〇' | '\u{F900}'..='\u{FAFF}')
 }
 
@@ -112,20 +111,13 @@ pub(super) fn alike(a: &[Cell], b: &[Cell]) -> bool {
 
 fn masked_alike(masked: &[Cell], clear: &[char]) -> bool {
     let family_only = clear.len() == family_len(clear);
-    let same_family = || {
-        clear
-            .iter()
-            .zip(masked)
-            .all(|(c, cell)| *cell == Cell::Char(*c))
-            && clear.len() <= masked.len()
-    };
+    let same_family =
+        || clear.iter().zip(masked).all(|(c, cell)| *cell == Cell::Char(*c)) && clear.len() <= masked.len();
     fits(masked, clear, same_char) || (family_only && same_family())
 }
 
 fn agree<'a>(a: impl Iterator<Item = &'a Cell>, b: impl Iterator<Item = &'a Cell>) -> bool {
-    a.zip(b)
-        .take_while(|(a, b)| **a != Cell::Any && **b != Cell::Any)
-        .all(|(a, b)| a == b)
+    a.zip(b).take_while(|(a, b)| **a != Cell::Any && **b != Cell::Any).all(|(a, b)| a == b)
 }
 
 fn same_char(cell: char, text: &[char], take: &mut dyn FnMut(usize)) {
@@ -137,11 +129,7 @@ fn same_char(cell: char, text: &[char], take: &mut dyn FnMut(usize)) {
 /// Whether a name with masks can stand for all of `text`. `take` is told each length of text that a character can stand for,
 /// at the start of what it is shown. A mask at either end may hide nothing, since sources add asterisks by habit; one in
 /// the middle hides something.
-pub(super) fn fits(
-    cells: &[Cell],
-    text: &[char],
-    stands_for: impl Fn(char, &[char], &mut dyn FnMut(usize)),
-) -> bool {
+pub(super) fn fits(cells: &[Cell], text: &[char], stands_for: impl Fn(char, &[char], &mut dyn FnMut(usize))) -> bool {
     let mut reached = vec![false; text.len() + 1];
     reached[0] = true;
     for (place, cell) in cells.iter().enumerate() {
@@ -185,22 +173,13 @@ fn clear_alike(a: &[char], b: &[char]) -> bool {
         return short.len() >= 4 && strsim::generic_damerau_levenshtein(a, b) <= 1;
     }
     let differing: Vec<usize> = (0..a.len()).filter(|at| a[*at] != b[*at]).collect();
-    if differing
-        .iter()
-        .all(|at| spelling::homophones(a[*at], b[*at], *at == 0))
-    {
+    if differing.iter().all(|at| spelling::homophones(a[*at], b[*at], *at == 0)) {
         // Two family names alone have no given name to speak for them.
         return a.len() > 1;
     }
     match differing[..] {
-        [at] => {
-            a.len() >= 3 && !(a.len() == 3 && at == 2 && family_len(a) == 2 && family_len(b) == 2)
-        }
-        [first, second]
-            if second == first + 1 && a[first] == b[second] && a[second] == b[first] =>
-        {
-            true
-        }
+        [at] => a.len() >= 3 && !(a.len() == 3 && at == 2 && family_len(a) == 2 && family_len(b) == 2),
+        [first, second] if second == first + 1 && a[first] == b[second] && a[second] == b[first] => true,
         _ => rotated(a, b) || rotated(b, a),
     }
 }

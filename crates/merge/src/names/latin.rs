@@ -43,9 +43,7 @@ pub(super) fn splits(c: char) -> bool {
 pub(super) fn is_full(words: &[String]) -> bool {
     let whole = |word: &String| word.chars().nth(1).is_some();
     words.iter().filter(|word| whole(word)).count() >= 2
-        || words
-            .iter()
-            .any(|word| whole(word) && word.chars().any(|c| c >= '\u{3000}'))
+        || words.iter().any(|word| whole(word) && word.chars().any(|c| c >= '\u{3000}'))
 }
 
 pub(super) fn alike(a: &[String], b: &[String]) -> bool {
@@ -59,11 +57,7 @@ pub(super) fn alike(a: &[String], b: &[String]) -> bool {
 }
 
 fn cells(words: &[String]) -> Vec<Cell> {
-    words
-        .join(" ")
-        .chars()
-        .map(|c| if c == '*' { Cell::Any } else { Cell::Char(c) })
-        .collect()
+    words.join(" ").chars().map(|c| if c == '*' { Cell::Any } else { Cell::Char(c) }).collect()
 }
 
 fn masked_alike(masked: &[String], clear: &[String]) -> bool {
@@ -93,9 +87,7 @@ fn orders(words: &[String]) -> impl Iterator<Item = Vec<String>> {
 fn clear_alike(a: &[String], b: &[String]) -> bool {
     // Zhang Xiao Ming, Zhang Xiaoming: words are split as people like.
     let joined = b.concat();
-    if orders(a).any(|words| words.concat() == joined)
-        || orders(b).any(|words| words.concat() == a.concat())
-    {
+    if orders(a).any(|words| words.concat() == joined) || orders(b).any(|words| words.concat() == a.concat()) {
         return true;
     }
     match (a, b) {
@@ -112,8 +104,7 @@ fn clear_alike(a: &[String], b: &[String]) -> bool {
 /// pair at least must be two words, not an initial.
 fn aligned(a: &[String], b: &[String]) -> bool {
     let (short, long) = if a.len() <= b.len() { (a, b) } else { (b, a) };
-    let ([first, inner @ .., last], [long_first, long_inner @ .., long_last]) = (short, long)
-    else {
+    let ([first, inner @ .., last], [long_first, long_inner @ .., long_last]) = (short, long) else {
         return false;
     };
     let fits = |a: &String, b: &String| near(a, b) || initial(a, b) || initial(b, a);
@@ -121,9 +112,7 @@ fn aligned(a: &[String], b: &[String]) -> bool {
     fits(first, long_first)
         && fits(last, long_last)
         && inner.iter().all(|word| rest.any(|other| fits(word, other)))
-        && [(first, long_first), (last, long_last)]
-            .iter()
-            .any(|(a, b)| a.chars().nth(1).is_some() && near(a, b))
+        && [(first, long_first), (last, long_last)].iter().any(|(a, b)| a.chars().nth(1).is_some() && near(a, b))
 }
 
 fn initial(letter: &str, word: &str) -> bool {
@@ -137,10 +126,7 @@ fn near(a: &str, b: &str) -> bool {
     }
     let (a_length, b_length) = (a.chars().count(), b.chars().count());
     let least = a_length.min(b_length);
-    if least < 4
-        || a.chars().chain(b.chars()).any(char::is_numeric)
-        || (is_syllable(a) && is_syllable(b))
-    {
+    if least < 4 || a.chars().chain(b.chars()).any(char::is_numeric) || (is_syllable(a) && is_syllable(b)) {
         return false;
     }
     let edits = strsim::osa_distance(a, b);
@@ -158,16 +144,13 @@ fn near(a: &str, b: &str) -> bool {
 /// Whether a word is one syllable of pinyin: an initial and a final (some pairs that do not occur are let through).
 fn is_syllable(word: &str) -> bool {
     const INITIALS: &[&str] = &[
-        "zh", "ch", "sh", "b", "p", "m", "f", "d", "t", "n", "l", "g", "k", "h", "j", "q", "x",
-        "r", "z", "c", "s", "y", "w",
+        "zh", "ch", "sh", "b", "p", "m", "f", "d", "t", "n", "l", "g", "k", "h", "j", "q", "x", "r", "z", "c", "s",
+        "y", "w",
     ];
     const FINALS: &[&str] = &[
-        "a", "o", "e", "i", "u", "v", "ai", "ei", "ao", "ou", "an", "en", "ang", "eng", "ong",
-        "ia", "ie", "iao", "iu", "ian", "in", "iang", "ing", "iong", "ua", "uo", "uai", "ui",
-        "uan", "un", "uang", "ue", "ve", "yu",
+        "a", "o", "e", "i", "u", "v", "ai", "ei", "ao", "ou", "an", "en", "ang", "eng", "ong", "ia", "ie", "iao", "iu",
+        "ian", "in", "iang", "ing", "iong", "ua", "uo", "uai", "ui", "uan", "un", "uang", "ue", "ve", "yu",
     ];
-    let rest = INITIALS
-        .iter()
-        .find_map(|initial| word.strip_prefix(initial));
+    let rest = INITIALS.iter().find_map(|initial| word.strip_prefix(initial));
     rest.is_some_and(|rest| FINALS.contains(&rest))
 }

@@ -65,11 +65,7 @@ fn family_readings(c: char) -> Option<&'static [&'static str]> {
 
 /// Calls `each` with every way a character is spelt in Latin letters; `ü` is spelt `u`, `v` or `yu`.
 fn readings(c: char, each: &mut dyn FnMut(&str)) {
-    let known = c
-        .to_pinyin_multi()
-        .into_iter()
-        .flatten()
-        .map(|reading| reading.plain());
+    let known = c.to_pinyin_multi().into_iter().flatten().map(|reading| reading.plain());
     for reading in known.chain(family_readings(c).into_iter().flatten().copied()) {
         if reading.contains('ü') {
             for letters in ["u", "v", "yu"] {
@@ -90,11 +86,7 @@ fn any_reading(c: char, is: impl Fn(&str) -> bool) -> bool {
 /// Whether two characters sound the same where they stand: in a family name by its readings there, else by the usual
 /// reading of each. Rare readings do not count: they would make homophones of characters nobody confuses.
 pub(super) fn homophones(a: char, b: char, in_family: bool) -> bool {
-    let usual = |c: char| {
-        c.to_pinyin_multi()
-            .and_then(|multi| multi.get_opt(0))
-            .map(|reading| reading.plain())
-    };
+    let usual = |c: char| c.to_pinyin_multi().and_then(|multi| multi.get_opt(0)).map(|reading| reading.plain());
     let as_family = |c: char| if in_family { family_readings(c) } else { None };
     match (as_family(a), as_family(b)) {
         (Some(a), Some(b)) => a.iter().any(|reading| b.contains(reading)),
@@ -109,49 +101,33 @@ pub(super) fn alike(han: &[Cell], words: &[String]) -> bool {
     if words.iter().any(|word| word.contains('*')) {
         return masked_words_alike(han, words);
     }
-    let joined =
-        |words: &[String]| -> Vec<char> { words.iter().flat_map(|word| word.chars()).collect() };
+    let joined = |words: &[String]| -> Vec<char> { words.iter().flat_map(|word| word.chars()).collect() };
     let Some(Cell::Char(first)) = han.first() else {
         // The family name is hidden: what is visible must be at the end of the given name, in either order.
         return (0..words.len()).any(|at| fits(han, &joined(&rotated(words, at)), reads));
     };
-    let shown: Vec<char> = han
-        .iter()
-        .map_while(|cell| {
-            if let Cell::Char(c) = cell {
-                Some(*c)
-            } else {
-                None
-            }
-        })
-        .collect();
+    let shown: Vec<char> =
+        han.iter().map_while(|cell| if let Cell::Char(c) = cell { Some(*c) } else { None }).collect();
     let (family, given) = han.split_at(family_len(&shown));
     if let [word] = words {
         let letters: Vec<char> = word.chars().collect();
         // Zhang, or Zhangwei written as one word. Behind a mask the word's end could be anything (占* is not Zhang).
-        return fits(family, &letters, reads)
-            || (clear(han).is_some() && fits(han, &letters, reads));
+        return fits(family, &letters, reads) || (clear(han).is_some() && fits(han, &letters, reads));
     }
     // Zhang Wei, Wei Zhang; a compound family name may be one word (Ouyang) or two.
     let most = family.len().min(words.len() - 1);
     (1..=most).any(|length| {
-        [rotated(words, 0), rotated(words, words.len() - length)]
-            .iter()
-            .any(|words| {
-                let (family_words, given_words) = words.split_at(length);
-                let letters = joined(family_words);
-                let whole = fits(family, &letters, reads);
-                let initial = letters.len() == 1
-                    && any_reading(*first, |reading| reading.starts_with(&letters[..]));
-                if given.is_empty() {
-                    return whole;
-                }
-                (whole
-                    && (fits(given, &joined(given_words), reads) || initials(given, given_words)))
-                    || (initial
-                        && clear(given).is_some()
-                        && fits(given, &joined(given_words), reads))
-            })
+        [rotated(words, 0), rotated(words, words.len() - length)].iter().any(|words| {
+            let (family_words, given_words) = words.split_at(length);
+            let letters = joined(family_words);
+            let whole = fits(family, &letters, reads);
+            let initial = letters.len() == 1 && any_reading(*first, |reading| reading.starts_with(&letters[..]));
+            if given.is_empty() {
+                return whole;
+            }
+            (whole && (fits(given, &joined(given_words), reads) || initials(given, given_words)))
+                || (initial && clear(given).is_some() && fits(given, &joined(given_words), reads))
+        })
     })
 }
 
@@ -159,10 +135,7 @@ pub(super) fn alike(han: &[Cell], words: &[String]) -> bool {
 fn initials(given: &[Cell], words: &[String]) -> bool {
     words.len() <= given.len()
         && words.iter().zip(given).all(|(word, cell)| match cell {
-            Cell::Char(c) => {
-                word.chars().count() == 1
-                    && any_reading(*c, |reading| reading.starts_with(word.as_str()))
-            }
+            Cell::Char(c) => word.chars().count() == 1 && any_reading(*c, |reading| reading.starts_with(word.as_str())),
             Cell::Any => false,
         })
 }
@@ -172,23 +145,15 @@ fn masked_words_alike(han: &[Cell], words: &[String]) -> bool {
     let Some(Cell::Char(family)) = han.first() else {
         return true;
     };
-    [words.first(), words.last()]
-        .into_iter()
-        .flatten()
-        .any(|word| {
-            let shown = word.split('*').next().unwrap_or_default();
-            any_reading(*family, |reading| {
-                reading.starts_with(shown) || (word.contains('*') && shown.starts_with(reading))
-            })
-        })
+    [words.first(), words.last()].into_iter().flatten().any(|word| {
+        let shown = word.split('*').next().unwrap_or_default();
+        any_reading(*family, |reading| reading.starts_with(shown) || (word.contains('*') && shown.starts_with(reading)))
+    })
 }
 
 fn reads(c: char, text: &[char], take: &mut dyn FnMut(usize)) {
     readings(c, &mut |reading| {
-        if reading.chars().count() <= text.len()
-            && reading
-                .chars()
-                .eq(text[..reading.chars().count()].iter().copied())
+        if reading.chars().count() <= text.len() && reading.chars().eq(text[..reading.chars().count()].iter().copied())
         {
             take(reading.chars().count());
         }

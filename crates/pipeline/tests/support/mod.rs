@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, Error, Factory, Kind, ReadRequest, Reader, Registry, SecretRef, Sniffed, Stream,
+    Capabilities, Configuration, Connector, Context, Error, Factory, Kind, ReadRequest, Reader, Registry, SecretRef,
+    Sniffed, Stream,
 };
 use tributary_pipeline::{Columns, Diagnostic, ExprError, Expressions, Model, Pipeline, diagnostic, parse, validate};
 

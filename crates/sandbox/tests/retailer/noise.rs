@@ -22,16 +22,10 @@ struct Record {
 fn records() -> Vec<Record> {
     let (world, mut seen) = (world(), HashMap::new());
     let members = read::gb18030(&world.folder.join("stores/members.csv"));
-    let members = members[3..members.len() - 1]
-        .iter()
-        .map(|row| (true, "stores.members", row, [1, 2, 3, 5, 10]));
+    let members = members[3..members.len() - 1].iter().map(|row| (true, "stores.members", row, [1, 2, 3, 5, 10]));
     let contacts = read::utf8_with_mark(&world.folder.join("crm/contacts.csv"));
-    let contacts = contacts[1..]
-        .iter()
-        .map(|row| (false, "crm.contacts", row, [3, 4, 5, 7, 13]));
-    for (of_stores, stream, row, [name, phone, email, birthday, modified]) in
-        members.chain(contacts)
-    {
+    let contacts = contacts[1..].iter().map(|row| (false, "crm.contacts", row, [3, 4, 5, 7, 13]));
+    for (of_stores, stream, row, [name, phone, email, birthday, modified]) in members.chain(contacts) {
         let phone: String = row[phone].trim_start_matches("+86").replace(['-', ' '], "");
         let digits: String = row[birthday].chars().filter(char::is_ascii_digit).collect();
         let birthday = match row[birthday].split('/').collect::<Vec<_>>()[..] {
@@ -41,18 +35,13 @@ fn records() -> Vec<Record> {
         let record = Record {
             of_stores,
             person: world.truth.records[stream][&row[0]],
-            name: row[name]
-                .trim_end_matches("先生")
-                .trim_end_matches("女士")
-                .to_owned(),
+            name: row[name].trim_end_matches("先生").trim_end_matches("女士").to_owned(),
             phone,
             email: row[email].clone(),
             birthday,
             modified: row[modified].replace('/', "-"),
         };
-        let same = seen
-            .entry((of_stores, row[0].clone()))
-            .or_insert_with(|| record.clone());
+        let same = seen.entry((of_stores, row[0].clone())).or_insert_with(|| record.clone());
         assert_eq!(*same, record, "a row that comes again differs");
     }
     seen.into_values().collect()
@@ -65,20 +54,11 @@ fn person(record: &Record) -> &'static TruePerson {
 fn assert_rate(what: &str, found: usize, of: usize, rate: f64) {
     let share = found as f64 / of as f64;
     let deviation = (rate * (1.0 - rate) / of as f64).sqrt();
-    assert!(
-        (share - rate).abs() < 5.0 * deviation,
-        "{what}: {share:.4} of {of} instead of {rate}"
-    );
+    assert!((share - rate).abs() < 5.0 * deviation, "{what}: {share:.4} of {of} instead of {rate}");
 }
 
 fn differs_in_one_digit(left: &str, right: &str) -> bool {
-    left.len() == right.len()
-        && left
-            .bytes()
-            .zip(right.bytes())
-            .filter(|(left, right)| left != right)
-            .count()
-            == 1
+    left.len() == right.len() && left.bytes().zip(right.bytes()).filter(|(left, right)| left != right).count() == 1
 }
 
 #[test]
@@ -94,35 +74,21 @@ fn names_have_their_share_of_typos_and_masks() {
             pinyin += 1;
         } else if record.name != *truth {
             typos += 1;
-            let wrong = record
-                .name
-                .chars()
-                .zip(truth.chars())
-                .filter(|(left, right)| left != right)
-                .count();
-            assert!(
-                record.name.chars().count() == truth.chars().count() && (1..=2).contains(&wrong)
-            );
+            let wrong = record.name.chars().zip(truth.chars()).filter(|(left, right)| left != right).count();
+            assert!(record.name.chars().count() == truth.chars().count() && (1..=2).contains(&wrong));
         }
     }
     assert_rate("typos", typos, records.len(), 0.10);
     assert_rate("masked names", masked, records.len(), 0.03);
     let noise = world().summary.noise;
-    assert_eq!(
-        (typos as u64, masked as u64, pinyin),
-        (noise.name_typos, noise.names_masked, noise.names_in_pinyin)
-    );
+    assert_eq!((typos as u64, masked as u64, pinyin), (noise.name_typos, noise.names_masked, noise.names_in_pinyin));
     assert_eq!(records.len() as u64, noise.party_records);
 }
 
 #[test]
 fn phones_have_their_share_of_each_fault() {
-    let owners: HashMap<&str, u32> = world()
-        .truth
-        .people
-        .iter()
-        .map(|(&number, person)| (person.phone.as_str(), number))
-        .collect();
+    let owners: HashMap<&str, u32> =
+        world().truth.people.iter().map(|(&number, person)| (person.phone.as_str(), number)).collect();
     assert_eq!(owners.len(), 20_000, "phones are unique");
     let records = records();
     let (mut missing, mut masked, mut wrong) = (0, 0, Vec::new());
@@ -137,10 +103,7 @@ fn phones_have_their_share_of_each_fault() {
             assert_eq!(shown, format!("{}****{}", &own[..3], &own[7..]));
         } else if let Some(&owner) = owners.get(shown) {
             if owner != record.person {
-                assert!(
-                    recycled.insert(owner, record).is_none(),
-                    "a phone was recycled twice"
-                );
+                assert!(recycled.insert(owner, record).is_none(), "a phone was recycled twice");
             }
         } else if differs_in_one_digit(shown, own) {
             wrong.push(shown);
@@ -152,31 +115,15 @@ fn phones_have_their_share_of_each_fault() {
     assert_rate("missing phones", missing, records.len(), 0.15);
     assert_rate("masked phones", masked, records.len(), 0.05);
     assert_rate("wrong digits", wrong.len(), records.len(), 0.08);
-    assert_eq!(
-        wrong.iter().collect::<HashSet<_>>().len(),
-        wrong.len(),
-        "two records share a wrong phone"
-    );
+    assert_eq!(wrong.iter().collect::<HashSet<_>>().len(), wrong.len(), "two records share a wrong phone");
     assert!(wrong.iter().all(|phone| !tills.contains_key(phone)));
     assert_eq!(tills.len(), 5);
-    assert_eq!(
-        tills.values().map(HashSet::len).sum::<usize>(),
-        600,
-        "3 % of the people"
-    );
+    assert_eq!(tills.values().map(HashSet::len).sum::<usize>(), 600, "3 % of the people");
     assert_eq!(recycled.len(), 400, "2 % of the people");
     // What shows the phone for its old holder is older than whatever its new holder has.
     for record in &records {
-        if let Some(old) = recycled
-            .get(&record.person)
-            .filter(|_| record.phone == person(record).phone)
-        {
-            assert!(
-                old.modified < record.modified,
-                "{} {}",
-                old.modified,
-                record.modified
-            );
+        if let Some(old) = recycled.get(&record.person).filter(|_| record.phone == person(record).phone) {
+            assert!(old.modified < record.modified, "{} {}", old.modified, record.modified);
         }
     }
 }
@@ -205,70 +152,23 @@ fn emails_and_birthdays_have_their_share_of_gaps_and_swaps() {
 #[test]
 fn people_live_in_the_systems_in_their_shares() {
     let world = world();
-    let holders = |stream: &str| {
-        world.truth.records[stream]
-            .values()
-            .collect::<HashSet<_>>()
-            .len()
-    };
-    let members = world
-        .truth
-        .people
-        .values()
-        .filter(|person| person.member_no.is_some())
-        .count();
+    let holders = |stream: &str| world.truth.records[stream].values().collect::<HashSet<_>>().len();
+    let members = world.truth.people.values().filter(|person| person.member_no.is_some()).count();
     assert_eq!(holders("stores.members"), members);
     assert_rate("members", members, 20_000, 0.70);
     assert_rate("contacts", holders("crm.contacts"), 20_000, 0.50);
-    assert_rate(
-        "buyers",
-        world
-            .truth
-            .people
-            .values()
-            .filter(|person| person.ouid.is_some())
-            .count(),
-        20_000,
-        0.40,
-    );
-    assert_eq!(
-        world.truth.records["stores.members"].len() - members,
-        400,
-        "2 % of the people have a second card"
-    );
-    let known: HashSet<_> = world
-        .truth
-        .records
-        .values()
-        .flat_map(HashMap::values)
-        .collect();
-    let buyers = world
-        .truth
-        .people
-        .iter()
-        .filter(|(_, person)| person.ouid.is_some())
-        .map(|(number, _)| number);
-    assert_eq!(
-        known
-            .into_iter()
-            .chain(buyers)
-            .collect::<HashSet<_>>()
-            .len(),
-        20_000,
-        "each person is known somewhere"
-    );
+    assert_rate("buyers", world.truth.people.values().filter(|person| person.ouid.is_some()).count(), 20_000, 0.40);
+    assert_eq!(world.truth.records["stores.members"].len() - members, 400, "2 % of the people have a second card");
+    let known: HashSet<_> = world.truth.records.values().flat_map(HashMap::values).collect();
+    let buyers = world.truth.people.iter().filter(|(_, person)| person.ouid.is_some()).map(|(number, _)| number);
+    assert_eq!(known.into_iter().chain(buyers).collect::<HashSet<_>>().len(), 20_000, "each person is known somewhere");
 }
 
 #[test]
 fn rows_come_again_in_every_file() {
     for (path, count) in &world().summary.files {
         if !path.starts_with("truth/") {
-            assert_rate(
-                path,
-                count.resent as usize,
-                (count.rows - count.resent) as usize,
-                0.03,
-            );
+            assert_rate(path, count.resent as usize, (count.rows - count.resent) as usize, 0.03);
         }
     }
 }

@@ -30,10 +30,7 @@ fn csv(text: &str) -> Vec<Vec<String>> {
             }
             (true, '"') => {
                 quoted = false;
-                assert!(
-                    matches!(letters.peek(), Some(',' | '\n')),
-                    "a quote within a field"
-                );
+                assert!(matches!(letters.peek(), Some(',' | '\n')), "a quote within a field");
             }
             (false, '"') => {
                 assert!(field.is_empty(), "a quote within a field");
@@ -47,9 +44,6 @@ fn csv(text: &str) -> Vec<Vec<String>> {
             (_, other) => field.push(other),
         }
     }
-    assert!(
-        !quoted && field.is_empty() && row.is_empty(),
-        "the last line has no end"
-    );
+    assert!(!quoted && field.is_empty() && row.is_empty(), "the last line has no end");
     rows
 }

@@ -16,29 +16,19 @@ fn any_member() -> impl Strategy<Value = Member<'static>> {
     ]);
     let day = prop::option::of(0..30i32);
     (0..12u32, any::<bool>(), name, day.clone(), day).prop_map(|(record, stub, name, from, to)| {
-        Member {
-            stub: stub && record % 4 == 0,
-            name,
-            name_masked: name == Some("张*"),
-            ..nameless(record)
-        }
-        .held(from, to)
+        Member { stub: stub && record % 4 == 0, name, name_masked: name == Some("张*"), ..nameless(record) }
+            .held(from, to)
     })
 }
 
 fn any_rule() -> impl Strategy<Value = Rule> {
-    (
-        prop::option::of(0..4usize),
-        prop::option::of(1..3usize),
-        any::<bool>(),
+    (prop::option::of(0..4usize), prop::option::of(1..3usize), any::<bool>()).prop_map(
+        |(max_names, max_records_per_source, names_must_agree)| Rule {
+            max_names,
+            max_records_per_source,
+            names_must_agree,
+        },
     )
-        .prop_map(
-            |(max_names, max_records_per_source, names_must_agree)| Rule {
-                max_names,
-                max_records_per_source,
-                names_must_agree,
-            },
-        )
 }
 
 proptest! {

@@ -11,10 +11,7 @@ fn any_clusters() -> impl Strategy<Value = Clusters> {
         let mut clusters: Clusters = vec![Vec::new(); 5];
         for (at, place) in places.iter().enumerate() {
             if let Some(place) = place {
-                clusters[*place].push(Record {
-                    key: KEYS[at],
-                    first_seen: (at as i64 * 7) % 4,
-                });
+                clusters[*place].push(Record { key: KEYS[at], first_seen: (at as i64 * 7) % 4 });
             }
         }
         clusters.retain(|cluster| !cluster.is_empty());

@@ -3,32 +3,14 @@ use crate::names::{alike, is_han, tests::properties::any_name};
 use proptest::prelude::*;
 
 fn names<'a>(texts: &[&'a str]) -> Vec<(&'a str, bool)> {
-    texts
-        .iter()
-        .map(|text| (*text, text.contains('*')))
-        .collect()
+    texts.iter().map(|text| (*text, text.contains('*'))).collect()
 }
 
 #[test]
 fn forms_of_one_name_are_counted_once() {
     assert_eq!(group_unlike(&[]), 0);
-    assert_eq!(
-        group_unlike(&names(&[
-            "张伟",
-            "张伟",
-            "张*",
-            "张",
-            "Zhang Wei",
-            "章伟",
-            "",
-            "**"
-        ])),
-        1
-    );
-    assert_eq!(
-        group_unlike(&names(&["张伟", "王芳", "李娜", "John Smith"])),
-        4
-    );
+    assert_eq!(group_unlike(&names(&["张伟", "张伟", "张*", "张", "Zhang Wei", "章伟", "", "**"])), 1);
+    assert_eq!(group_unlike(&names(&["张伟", "王芳", "李娜", "John Smith"])), 4);
     assert_eq!(group_unlike(&names(&["王*", "李*", "王**"])), 2);
 }
 
@@ -58,18 +40,11 @@ fn a_mask_joins_the_class_of_the_whole_name_it_fits_despite_a_typo_there() -> Re
 
 #[test]
 fn counting_stops_past_the_limit() {
-    let texts: Vec<String> = ('赵'..)
-        .filter(|c| is_han(*c))
-        .take(900)
-        .map(|c| format!("{c}德胜{c}"))
-        .collect();
+    let texts: Vec<String> = ('赵'..).filter(|c| is_han(*c)).take(900).map(|c| format!("{c}德胜{c}")).collect();
     let many: Vec<(&str, bool)> = texts.iter().map(|text| (text.as_str(), false)).collect();
     assert_eq!(classes(&many, 3), Err(4));
     let spellings: Vec<String> = (0..40_000).map(|n| format!("Customer {n}")).collect();
-    let spellings: Vec<(&str, bool)> = spellings
-        .iter()
-        .map(|text| (text.as_str(), false))
-        .collect();
+    let spellings: Vec<(&str, bool)> = spellings.iter().map(|text| (text.as_str(), false)).collect();
     assert_eq!(classes(&spellings, usize::MAX), Err(MOST_SPELLINGS + 1));
 }
 

@@ -6,14 +6,7 @@ use proptest::prelude::*;
 pub(in crate::names) fn any_name() -> impl Strategy<Value = (String, bool)> {
     let han = "[张章王汪单欧阳伟玮敏小明红*]{0,4}";
     let latin = "(zhang|wang|wei|xiao|ming|john|jon|smith|smyth|j|z\\*)( (zhang|wei|xiaoming|smith|s|\\*)){0,2}";
-    (
-        prop_oneof![
-            han.boxed(),
-            latin.boxed(),
-            (han, latin).prop_map(|(a, b)| format!("{a} {b}")).boxed()
-        ],
-        any::<bool>(),
-    )
+    (prop_oneof![han.boxed(), latin.boxed(), (han, latin).prop_map(|(a, b)| format!("{a} {b}")).boxed()], any::<bool>())
 }
 
 proptest! {
