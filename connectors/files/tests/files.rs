@@ -1,6 +1,8 @@
 //! What a user sees of the connector, driven as the framework drives it: pages are decoded, what stands between two
 //! checkpoints is committed together, and every page's count is checked against what decoding found.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;

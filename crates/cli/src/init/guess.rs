@@ -37,9 +37,12 @@ pub struct Guess {
     pub unused: Vec<String>,
 }
 
-/// The fields of each entity, and the roles that fill them, the best first.
+/// A field and the roles that fill it, the best first.
+type Roles = (&'static str, &'static [&'static str]);
+
+/// The fields of each entity.
 #[rustfmt::skip]
-const FIELDS: &[(&str, &[(&str, &[&str])])] = &[
+const FIELDS: &[(&str, &[Roles])] = &[
     ("party", &[
         ("record_id", &["customer_id", "member_no", "ouid"]), ("name", &["name"]), ("family_name", &["family_name"]),
         ("given_name", &["given_name"]), ("gender", &["gender"]), ("birthday", &["birthday"]), ("company", &["company"]),
