@@ -38,11 +38,11 @@ pub struct Guess {
 }
 
 /// A field and the roles that fill it, the best first.
-type Roles = (&'static str, &'static [&'static str]);
+type Filled = (&'static str, &'static [&'static str]);
 
 /// The fields of each entity.
 #[rustfmt::skip]
-const FIELDS: &[(&str, &[Roles])] = &[
+const FIELDS: &[(&str, &[Filled])] = &[
     ("party", &[
         ("record_id", &["customer_id", "member_no", "ouid"]), ("name", &["name"]), ("family_name", &["family_name"]),
         ("given_name", &["given_name"]), ("gender", &["gender"]), ("birthday", &["birthday"]), ("company", &["company"]),
