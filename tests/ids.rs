@@ -383,3 +383,72 @@ fn the_run_date_can_be_fixed() {
         assert_eq!(now[&table] > version, table.starts_with("mart."), "{table}: {version} and {}", now[&table]);
     }
 }
+
+/// Two pipelines on one lake, each with a source of its own.
+fn shared(folder: &Folder) {
+    let source = |name: &str, stream: &str, path: &str, key: &str, id: &str, rest: &str| {
+        format!(
+            "name = \"{name}\"\nlake = \"lake\"\nseed = \"test\"\n[sources.{name}]\nconnector = \"files\"\npath = \"{path}\"\n\
+             stream = \"{stream}\"\ntimezone = \"Asia/Shanghai\"\nprimary_key = [\"{key}\"]\n[[map]]\nfrom = \"{name}.{stream}\"\n\
+             to = \"party\"\n[map.fields]\nrecord_id = \"{id}\"\nname = \"name\"\n[[map.identifiers]]\ntype = \"phone\"\n\
+             value = \"phone\"\n{rest}"
+        )
+    };
+    folder.write("stores.toml", &source("stores", "members", "members.csv", "card", "card", ""));
+    folder.write("crm.toml", &source("crm", "contacts", "contacts.csv", "id", "id", "[merge]\n"));
+    folder.write("members.csv", MEMBERS);
+    folder.write("contacts.csv", CONTACTS);
+}
+
+#[test]
+fn pipelines_of_one_lake_keep_out_of_each_others_way() {
+    let folder = Folder::new();
+    shared(&folder);
+    // Alone on the lake, a pipeline makes all of it.
+    folder.tributary(&["run", "stores.toml"]).code(0);
+    let first = ids(&folder);
+    assert_eq!(first.len(), 4);
+    // One that declares `[merge]` makes it from now on, of the records of both.
+    folder.tributary(&["run", "crm.toml"]).code(0);
+    let both = ids(&folder);
+    assert_eq!((both.len(), &both["M2"]), (9, &both["C2"]));
+    assert_eq!(first, without(&both, &["C1", "C2", "C5", "C6", "C7"]));
+    assert_eq!(folder.tributary(&["run", "crm.toml"]).code(0).out, "nothing new\n");
+
+    // The other one only reads and cleans: its change is merged when the owner runs next.
+    assert_eq!(folder.tributary(&["run", "stores.toml"]).code(0).out, "nothing new\n");
+    folder.write("members.csv", &format!("{MEMBERS}M9,陈静,18857215573,北京市,2026-04-01 10:00:00\n"));
+    let plan = folder.tributary(&["plan", "stores.toml"]).code(0);
+    assert!(plan.out.contains("pipeline `crm` of this lake makes them"), "{plan}");
+    let run = folder.tributary(&["run", "stores.toml"]).code(0);
+    assert!(run.out.contains("by pipeline `crm` of this lake, when it runs next"), "{run}");
+    assert_eq!(folder.number("lake", "select count(*) from clean.party"), 10);
+    assert_eq!(ids(&folder), both);
+    folder.tributary(&["run", "crm.toml"]).code(0);
+    let third = ids(&folder);
+    assert_eq!(third["M9"], third["C5"]);
+    assert_eq!(without(&third, &["M9"]), both);
+
+    // Neither a source nor `[merge]` has two owners.
+    let text = fs::read_to_string(folder.path("stores.toml")).unwrap();
+    folder.write("second.toml", &format!("{}[mart]\n", replaced(&text, "name = \"stores\"", "name = \"second\"")));
+    let versions = folder.versions("lake");
+    for command in ["plan", "run"] {
+        let refused = folder.tributary(&[command, "second.toml"]).code(2);
+        for said in [
+            "second.toml:4:10",
+            "source `stores` of this lake belongs to pipeline `stores`",
+            "pipeline `crm` of this lake declares `[merge]` or `[mart]` as well",
+            "--take-over stores",
+            "2 errors",
+        ] {
+            assert!(refused.err.contains(said), "{said}: {refused}");
+        }
+    }
+    assert_eq!(folder.versions("lake"), versions);
+    // A pipeline may take the place of others.
+    let taken = ["run", "second.toml", "--take-over", "stores", "--take-over", "crm"];
+    folder.tributary(&taken).code(0);
+    assert_eq!(folder.tributary(&["run", "second.toml"]).code(0).out, "nothing new\n");
+    folder.tributary(&["run", "stores.toml"]).code(2);
+}

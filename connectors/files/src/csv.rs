@@ -7,13 +7,10 @@ use bytes::Bytes;
 use tributary_connector::{CsvDialect, CsvPage, Data, Error, Kind, Rejected};
 
 use crate::config::TotalRow;
-use crate::cut::{Broken, Cutter, MAX_RECORD, Piece, count_lines};
+use crate::cut::{Broken, Cutter, KEPT, MAX_RECORD, Piece, count_lines};
 use crate::layout::{self, Row};
 use crate::pages::{Halt, Pages};
 use crate::text::Text;
-
-/// Bytes kept of a row that is too long to be kept whole.
-const KEPT: usize = 64 * 1024;
 
 /// What is configured of delimited text, checked.
 #[derive(Debug, Clone)]

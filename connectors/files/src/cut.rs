@@ -6,6 +6,8 @@ use tributary_connector::CsvDialect;
 
 /// A longer record is no record.
 pub const MAX_RECORD: usize = 16 << 20;
+/// Bytes kept of a record that is too long to be kept whole.
+pub const KEPT: usize = 64 * 1024;
 
 /// How records are told apart.
 #[derive(Debug, Clone)]

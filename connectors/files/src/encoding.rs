@@ -45,7 +45,9 @@ fn by_bytes(head: &[u8]) -> &'static Encoding {
     // The last line may be cut within a character.
     let sample = sample.iter().rposition(|&b| b == b'\n').map_or(sample, |newline| &sample[..=newline]);
     let lines: Vec<&[u8]> = sample.split_inclusive(|&b| b == b'\n').filter(|line| !line.is_ascii()).collect();
-    let is = |encoding: &'static Encoding, line: &[u8]| encoding.decode_without_bom_handling_and_without_replacement(line).is_some();
+    let is = |encoding: &'static Encoding, line: &[u8]| {
+        encoding.decode_without_bom_handling_and_without_replacement(line).is_some()
+    };
     let (utf8, other): (Vec<&[u8]>, Vec<&[u8]>) = lines.iter().partition(|line| is(UTF_8, line));
     let beyond_ascii = |line: &&[u8]| line.iter().filter(|&&b| b >= 0xc0).count().min(5);
     if utf8.iter().map(beyond_ascii).sum::<usize>() >= other.len() || ends_within_utf8(&lines) {
@@ -57,7 +59,11 @@ fn by_bytes(head: &[u8]) -> &'static Encoding {
     }
     let guessed = widest(guess(&lines));
     let fitting = lines.iter().filter(|line| is(guessed, line)).count();
-    if fitting * 10 >= lines.len() * 9 && (!guessed.is_single_byte() || reads_like_words(guessed, &lines)) { guessed } else { UTF_8 }
+    if fitting * 10 >= lines.len() * 9 && (!guessed.is_single_byte() || reads_like_words(guessed, &lines)) {
+        guessed
+    } else {
+        UTF_8
+    }
 }
 
 /// Whether the letters beyond ASCII stand where letters stand, in an encoding in which any bytes are characters.
@@ -157,7 +163,8 @@ mod tests {
 
     #[test]
     fn bytes_of_no_encoding_do_not_make_one() {
-        for bad in [b"\xff\xfe".as_slice(), b"x\xc3\x28", b"\x80", b"\xff", b"a\xffb", b"\xa0\xa1", b"\xf0\x28\x8c\xbc"] {
+        for bad in [b"\xff\xfe".as_slice(), b"x\xc3\x28", b"\x80", b"\xff", b"a\xffb", b"\xa0\xa1", b"\xf0\x28\x8c\xbc"]
+        {
             let mut text = b"id,name\n1,Li Lei\n".to_vec();
             for _ in 0..3 {
                 text.extend_from_slice(b"2,");

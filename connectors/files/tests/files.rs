@@ -727,14 +727,19 @@ async fn json_lines_may_be_in_another_encoding() {
 
 #[tokio::test]
 async fn a_json_line_without_end_is_one_rejected_record() {
-    let mut world = World::new(json!({ "path": "*.jsonl" }));
-    let mut content = b"{\"id\":1}\n{\"id\":\"".to_vec();
-    content.resize(18 << 20, b'x');
-    content.extend_from_slice(b"\"}\n{\"id\":3}\n");
-    world.write("a.jsonl", &content);
-    world.run().await;
-    assert_eq!(world.ids(), ["1", "3"]);
-    assert_eq!(world.errors(), [(2, "line is longer than 16 MiB")]);
+    // The end of the line is found with the end of the file, with what follows, or long before.
+    for (size, after) in [(18 << 20, 0), (18 << 20, 9 << 20), (40 << 20, 0)] {
+        let mut content = b"{\"id\":1}\n{\"id\":\"".to_vec();
+        content.resize(size, b'x');
+        content.extend_from_slice(b"\"}\n{\"id\":3}");
+        content.resize(content.len() + after, b' ');
+        content.push(b'\n');
+        let mut world = World::new(json!({ "path": "*.jsonl" }));
+        world.write("a.jsonl", &content);
+        world.run().await;
+        assert_eq!(world.ids(), ["1", "3"]);
+        assert_eq!(world.errors(), [(2, "line is longer than 16 MiB")]);
+    }
 }
 
 #[tokio::test]

@@ -23,7 +23,6 @@ use crate::{functions, normalise, plan};
 pub const STAGE: &str = "clean";
 /// Part of the fingerprint: grows when the stage itself does something else.
 const VERSION: u32 = 1;
-const NORMALISERS: &str = "normalisers";
 
 /// What the stage remembers of a mapping.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -67,24 +66,30 @@ pub async fn plan(
     lake: &Lake,
     mappings: &[Mapping],
     epochs: &BTreeMap<TableName, i64>,
+    others: &BTreeSet<String>,
 ) -> Result<BTreeMap<String, Reason>> {
-    Ok(decide(&StageLog::peek(lake, STAGE).await?, mappings, epochs))
+    Ok(decide(&StageLog::peek(lake, STAGE).await?, mappings, epochs, others))
 }
 
-fn decide(log: &StageLog, mappings: &[Mapping], epochs: &BTreeMap<TableName, i64>) -> BTreeMap<String, Reason> {
+fn decide(
+    log: &StageLog,
+    mappings: &[Mapping],
+    epochs: &BTreeMap<TableName, i64>,
+    others: &BTreeSet<String>,
+) -> BTreeMap<String, Reason> {
     let mut reasons = BTreeMap::new();
     let Some(last) = &log.last else {
         let reason = log.missing.first().map_or(Reason::First, |table| Reason::Missing(table.clone()));
         return mappings.iter().map(|mapping| (mapping.id.clone(), reason.clone())).collect();
     };
-    let normalisers = last.fingerprint.get(NORMALISERS) != Some(&normaliser_fingerprint());
+    let normalisers = normaliser_fingerprint();
     for mapping in mappings {
-        let fingerprint = last.fingerprint.get(&mapping.id);
+        let fingerprint = last.fingerprint.get(&mapping.id).and_then(|there| there.split_once(' '));
         let epoch = last.inputs.get(&format!("{} {}", mapping.id, mapping.raw)).copied();
         let reason = match fingerprint {
             None => Some(Reason::First),
-            Some(there) if *there != mapping.fingerprint() => Some(Reason::Changed),
-            _ if normalisers => Some(Reason::Normalisers),
+            Some((there, _)) if there != mapping.fingerprint() => Some(Reason::Changed),
+            Some((_, there)) if there != normalisers => Some(Reason::Normalisers),
             _ if epoch != epochs.get(&mapping.raw).copied() => Some(Reason::NewRows),
             _ => None,
         };
@@ -92,7 +97,7 @@ fn decide(log: &StageLog, mappings: &[Mapping], epochs: &BTreeMap<TableName, i64
             reasons.insert(mapping.id.clone(), reason);
         }
     }
-    for id in last.fingerprint.keys().filter(|id| *id != NORMALISERS) {
+    for id in last.fingerprint.keys().filter(|id| !is_of(id, others)) {
         if mappings.iter().all(|mapping| mapping.id != *id) {
             reasons.insert(id.clone(), Reason::Gone);
         }
@@ -100,11 +105,17 @@ fn decide(log: &StageLog, mappings: &[Mapping], epochs: &BTreeMap<TableName, i64
     reasons
 }
 
+/// Whether a mapping, by its id, is of one of `sources`.
+fn is_of(id: &str, sources: &BTreeSet<String>) -> bool {
+    id.split_once('.').is_some_and(|(source, _)| sources.contains(source))
+}
+
 fn normaliser_fingerprint() -> String {
     format!("{VERSION} {}", normalise::fingerprint())
 }
 
-/// Brings the `clean` tables up to `epochs` (raw table → how far it stands: the rows its stream has committed so far).
+/// Brings the `clean` tables up to `epochs` (raw table → how far it stands: the rows its stream has committed so far). What
+/// came of sources in `others` is left as it is: they are other pipelines'.
 ///
 /// # Errors
 /// [`Error::Ledger`] if a record is unaccounted for; nothing is committed then.
@@ -113,15 +124,17 @@ pub async fn run(
     session: &Session,
     mappings: &[Mapping],
     epochs: &BTreeMap<TableName, i64>,
+    others: &BTreeSet<String>,
     run: &str,
 ) -> Result<Outcome> {
     let mut log = StageLog::open(lake, STAGE).await?;
-    let reasons = decide(&log, mappings, epochs);
+    let reasons = decide(&log, mappings, epochs, others);
     let mut done: BTreeMap<String, Done> =
         log.last.as_ref().and_then(|last| serde_json::from_value(last.notes.clone()).ok()).unwrap_or_default();
     // Even without a mapping the stage runs once: those that follow read its tables.
     if reasons.is_empty() && log.last.is_some() {
-        let counts = done.into_iter().map(|(id, done)| (id, done.counts)).collect();
+        let counts =
+            done.into_iter().filter(|(id, _)| !is_of(id, others)).map(|(id, done)| (id, done.counts)).collect();
         return Ok(Outcome { counts, ..Outcome::default() });
     }
 
@@ -166,16 +179,24 @@ pub async fn run(
     }
     changes.retain(|_, change| !change.adds.is_empty() || !change.removes.is_empty());
 
-    let mut fingerprint: BTreeMap<_, _> =
-        mappings.iter().map(|mapping| (mapping.id.clone(), mapping.fingerprint())).collect();
-    fingerprint.insert(NORMALISERS.into(), normaliser_fingerprint());
-    let inputs = mappings
+    let normalisers = normaliser_fingerprint();
+    let mut fingerprint: BTreeMap<_, _> = mappings
+        .iter()
+        .map(|mapping| (mapping.id.clone(), format!("{} {normalisers}", mapping.fingerprint())))
+        .collect();
+    let mut inputs: BTreeMap<_, _> = mappings
         .iter()
         .filter_map(|mapping| Some((format!("{} {}", mapping.id, mapping.raw), *epochs.get(&mapping.raw)?)))
         .collect();
+    if let Some(last) = &log.last {
+        let of_others = |id: &String| is_of(id, others);
+        fingerprint.extend(last.fingerprint.clone().into_iter().filter(|(id, _)| of_others(id)));
+        inputs.extend(last.inputs.clone().into_iter().filter(|(id, _)| of_others(id)));
+    }
     let mut owns: BTreeSet<TableName> = specs.keys().cloned().collect();
     owns.extend(log.last.iter().flat_map(|last| last.owns.clone()));
-    let counts = done.iter().map(|(id, done)| (id.clone(), done.counts.clone())).collect();
+    let counts =
+        done.iter().filter(|(id, _)| !is_of(id, others)).map(|(id, done)| (id.clone(), done.counts.clone())).collect();
     let notes = serde_json::to_value(&done).unwrap_or_default();
     let commit = StageCommit { run: run.into(), fingerprint, inputs, owns: owns.into_iter().collect(), changes, notes };
     let versions = log.commit(lake, commit).await?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tributary_connector::Registry;
-use tributary_pipeline::{Diagnostic, Project, RunOptions, diagnostic};
+use tributary_pipeline::{Diagnostic, Error, Project, RunOptions, diagnostic};
 
 use crate::{Exit, print, tell};
 
@@ -61,6 +61,7 @@ pub async fn plan(path: &Path, registry: &Registry, json: bool, colour: bool) ->
     };
     let plan = match tributary_pipeline::plan(&project, &RunOptions::default()).await {
         Ok(plan) => plan,
+        Err(Error::Input(diagnostics)) => return show(&diagnostics, colour),
         Err(e) => {
             let hint = e.hint();
             return tell(&e, hint);
@@ -80,6 +81,9 @@ pub async fn plan(path: &Path, registry: &Registry, json: bool, colour: bool) ->
         };
         let why = if step.reasons.is_empty() { "nothing to do".to_owned() } else { step.reasons.join("; ") };
         text.push_str(&format!("{what}: {why}\n"));
+    }
+    if let Some(owner) = &plan.stages_of {
+        text.push_str(&format!("identity, customer and mart: pipeline `{owner}` of this lake makes them\n"));
     }
     for unchecked in &plan.unchecked {
         text.push_str(&format!("unchecked: {unchecked} (nobody has seen the stream yet)\n"));

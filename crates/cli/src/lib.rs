@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use tributary_connector::Registry;
+use tributary_pipeline::{RunDate, RunOptions};
 
 /// Brings a retailer's customer records together.
 #[derive(Debug, Parser)]
@@ -70,6 +71,9 @@ enum Command {
         /// Let a file of this `source.stream` be replaced by content that withdraws over half of its records.
         #[arg(long, value_name = "SOURCE.STREAM")]
         accept_replace: Vec<String>,
+        /// Make the sources and stages of this pipeline of the lake one's own: it is gone, or has been renamed.
+        #[arg(long, value_name = "PIPELINE")]
+        take_over: Vec<String>,
         /// The day that `as_of = "run_date"` stands for; today if not given.
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: Option<chrono::NaiveDate>,
@@ -164,8 +168,9 @@ async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
         }
         Command::Check { pipeline, json } => check::check(&pipeline, registry, json, colour).await,
         Command::Plan { pipeline, json } => check::plan(&pipeline, registry, json, colour).await,
-        Command::Run { pipeline, accept_replace, date, json } => {
-            run::run(&pipeline, registry, accept_replace, date, json, colour).await
+        Command::Run { pipeline, accept_replace, take_over, date, json } => {
+            let date = date.map_or(RunDate::Today, RunDate::Given);
+            run::run(&pipeline, registry, RunOptions { accept_replace, take_over, date }, json, colour).await
         }
         Command::Tables { lake, json } => lakes::tables(&lake, json).await,
         Command::Query { lake, sql, json, csv } => query::query(&lake, &sql, json, csv).await,

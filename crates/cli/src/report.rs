@@ -72,6 +72,24 @@ pub fn render(summary: &Summary) -> String {
         }
     }
 
+    match &summary.stages_of {
+        Some(owner) => text.push_str(&format!("\nmerged\n  by pipeline `{owner}` of this lake, when it runs next\n")),
+        None => text.push_str(&merged(summary)),
+    }
+
+    if !summary.tables.is_empty() {
+        text.push_str("\ntables\n");
+        let mut grid = Grid::new(["  table", ">version"]);
+        summary.tables.iter().for_each(|(table, version)| grid.row([format!("  {table}"), version.to_string()]));
+        text.push_str(&grid.render(""));
+    }
+    text.push_str("\nthe ledger balances\n");
+    text
+}
+
+/// What became of the records.
+fn merged(summary: &Summary) -> String {
+    let mut text = String::new();
     let identity = &summary.identity;
     text.push_str("\nmerged\n");
     text.push_str(&format!(
@@ -91,14 +109,6 @@ pub fn render(summary: &Summary) -> String {
     for (entity, (with, without)) in &summary.customer.attributed {
         text.push_str(&format!("  {entity}: {} with a customer, {} without\n", count(*with), count(*without)));
     }
-
-    if !summary.tables.is_empty() {
-        text.push_str("\ntables\n");
-        let mut grid = Grid::new(["  table", ">version"]);
-        summary.tables.iter().for_each(|(table, version)| grid.row([format!("  {table}"), version.to_string()]));
-        text.push_str(&grid.render(""));
-    }
-    text.push_str("\nthe ledger balances\n");
     text
 }
 

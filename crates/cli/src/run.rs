@@ -3,25 +3,16 @@
 use std::path::Path;
 
 use tributary_connector::{Kind, Registry, Retry};
-use tributary_pipeline::{Error, Project, RunDate, RunOptions};
+use tributary_pipeline::{Error, Project, RunOptions};
 
 use crate::progress::Progress;
 use crate::{Exit, check, print, report, tell};
 
-pub async fn run(
-    path: &Path,
-    registry: &Registry,
-    accept_replace: Vec<String>,
-    date: Option<chrono::NaiveDate>,
-    json: bool,
-    colour: bool,
-) -> Exit {
+pub async fn run(path: &Path, registry: &Registry, options: RunOptions, json: bool, colour: bool) -> Exit {
     let project = match Project::open(path, registry).await {
         Ok(project) => project,
         Err(diagnostics) => return check::show(&diagnostics, colour),
     };
-    let date = date.map_or(RunDate::Today, RunDate::Given);
-    let options = RunOptions { accept_replace, date };
     let progress = Progress::new();
     let outcome = tributary_pipeline::run(&project, &options, &progress).await;
     progress.finish();

@@ -3,6 +3,7 @@
 //! The only crate that names deltalake. The rest of the program sees [`Table`]s, [`DataFile`]s and record batches. Reading
 //! rows is the engine's; this crate knows files and versions, never SQL.
 
+mod claim;
 mod commit;
 mod durable;
 mod error;
@@ -19,6 +20,7 @@ mod state;
 mod table;
 mod write;
 
+pub use claim::{Claim, Claims};
 pub use commit::{Change, Txn};
 pub use error::{Error, Result};
 pub use key::key_of;

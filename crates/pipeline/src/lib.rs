@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod claims;
 pub mod config;
 pub mod diagnostic;
 pub mod observe;

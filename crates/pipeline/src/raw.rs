@@ -1,10 +1,12 @@
 //! The shape of `raw` tables, and the rows that go into them.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, new_null_array,
+    Array, ArrayRef, AsArray, BinaryArray, Int32Array, Int64Array, RecordBatch, StringArray, StringBuilder,
+    new_null_array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type};
 use arrow::error::ArrowError;
@@ -13,7 +15,7 @@ use tributary_connector::decode::{Decoded, decode};
 use tributary_connector::{Page, Rejected, Stream};
 use tributary_lake::{TableName, TableSpec, key_of};
 use tributary_model::{Personal, plain};
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// How many columns of a raw table are ours; they follow the stream's.
 const OURS: usize = 13;
@@ -107,8 +109,7 @@ impl Shape {
             keys
         } else {
             let scope = key_of(&self.secret, [self.source.as_str(), &self.stream.name, &page.scope]);
-            let numbers = decoded.record.values().iter();
-            (StringArray::from_iter_values(numbers.map(|number| format!("{scope}-{number:010}"))), Vec::new())
+            (ordinal_keys(&scope, decoded.record.values()), Vec::new())
         };
         self.assemble(page, decoded, source_keys, keys, bytes)
     }
@@ -124,26 +125,32 @@ impl Shape {
         let options = FormatOptions::default();
         let columns: Vec<_> = self.key_columns.iter().map(|at| decoded.batch.column(*at)).collect();
         let formatters = columns.iter().map(|c| ArrayFormatter::try_new(c, &options)).collect::<Result<Vec<_>, _>>()?;
+        let texts: Vec<_> = columns.iter().map(|column| column.as_string_opt::<i32>()).collect();
         let contents = content_hashes(&decoded.batch, &decoded.extra, page)?;
-        let mut source_keys = Vec::with_capacity(rows);
+        let mut source_keys = StringBuilder::with_capacity(rows, rows * 16);
         let mut keys = Vec::with_capacity(rows);
         let mut keyless = Vec::new();
-        let mut parts: Vec<String> = Vec::new();
-        for row in 0..rows {
+        let mut parts = vec![String::new(); columns.len()];
+        for (row, content) in contents.into_iter().enumerate() {
             if columns.iter().any(|column| column.is_null(row)) {
                 keyless.push(row);
                 continue;
             }
-            parts.clear();
-            parts.extend(formatters.iter().map(|formatter| formatter.value(row).to_string()));
+            for ((part, text), formatter) in parts.iter_mut().zip(&texts).zip(&formatters) {
+                part.clear();
+                match text {
+                    Some(text) => part.push_str(text.value(row)),
+                    None => formatter.value(row).write(part)?,
+                }
+            }
             let start = [self.source.as_str(), self.stream.name.as_str()];
             let key = key_of(&self.secret, start.into_iter().chain(parts.iter().map(String::as_str)));
             let mut number = [0u8; 16];
             number.copy_from_slice(&key.as_bytes()[..16]);
-            keys.push((u128::from_be_bytes(number), contents.get(row).copied().unwrap_or_default()));
-            source_keys.push(key);
+            keys.push((u128::from_be_bytes(number), content));
+            source_keys.append_value(&key);
         }
-        Ok(((StringArray::from(source_keys), keys), keyless))
+        Ok(((source_keys.finish(), keys), keyless))
     }
 
     fn assemble(
@@ -269,6 +276,20 @@ pub struct Place {
     pub read_at: i64,
 }
 
+/// `<scope>-0000000017`, …
+fn ordinal_keys(scope: &str, ordinals: &[u64]) -> StringArray {
+    let mut keys = StringBuilder::with_capacity(ordinals.len(), ordinals.len() * (scope.len() + 11));
+    let mut key = format!("{scope}-");
+    let start = key.len();
+    for ordinal in ordinals {
+        key.truncate(start);
+        // Writing to a string cannot fail.
+        let _ = write!(key, "{ordinal:010}");
+        keys.append_value(&key);
+    }
+    keys.finish()
+}
+
 fn size_of(page: &Page) -> u64 {
     use tributary_connector::Data;
     match &page.data {
@@ -294,32 +315,38 @@ fn version_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 
 /// Per row, a hash of everything in it but its place.
 fn content_hashes(batch: &RecordBatch, extra: &StringArray, page: &Page) -> Result<Vec<u64>, ArrowError> {
-    let mut hashers = vec![Xxh3::new(); batch.num_rows()];
     let version = page.version.as_deref().unwrap_or_default();
-    let extra = Arc::new(extra.clone()) as ArrayRef;
-    for column in batch.columns().iter().chain([&extra]) {
-        if let Some(texts) = column.as_string_opt::<i32>() {
-            for (row, hasher) in hashers.iter_mut().enumerate() {
-                let value = if texts.is_null(row) { None } else { Some(texts.value(row)) };
-                hasher.update(&[u8::from(value.is_some())]);
-                hasher.update(value.unwrap_or_default().as_bytes());
-            }
-        } else {
-            let options = FormatOptions::default().with_null("\u{0}");
-            let formatter = ArrayFormatter::try_new(column, &options)?;
-            for (row, hasher) in hashers.iter_mut().enumerate() {
-                hasher.update(formatter.value(row).to_string().as_bytes());
-                hasher.update(&[0xff]);
-            }
+    let mut hashes = vec![xxh3_64(version.as_bytes()); batch.num_rows()];
+    for column in batch.columns().iter().map(AsRef::as_ref).chain([extra as &dyn Array]) {
+        hash_into(&mut hashes, column)?;
+    }
+    Ok(hashes)
+}
+
+/// Adds a column: the hash so far is the seed of the next.
+fn hash_into(hashes: &mut [u64], column: &dyn Array) -> Result<(), ArrowError> {
+    let rows = hashes.iter_mut().enumerate();
+    let add = |hash: &mut u64, value: Option<&[u8]>| {
+        *hash = value
+            .map_or(hash.rotate_left(29).wrapping_mul(0x9e37_79b9_7f4a_7c15), |value| xxh3_64_with_seed(value, *hash));
+    };
+    if let Some(texts) = column.as_string_opt::<i32>() {
+        rows.for_each(|(row, hash)| add(hash, texts.is_valid(row).then(|| texts.value(row).as_bytes())));
+    } else if let Some(width) = column.data_type().primitive_width() {
+        let data = column.to_data();
+        let values = data.buffers()[0].as_slice()[data.offset() * width..].chunks_exact(width);
+        rows.zip(values).for_each(|((row, hash), value)| add(hash, column.is_valid(row).then_some(value)));
+    } else {
+        let options = FormatOptions::default();
+        let formatter = ArrayFormatter::try_new(column, &options)?;
+        let mut text = String::new();
+        for (row, hash) in rows {
+            text.clear();
+            formatter.value(row).write(&mut text)?;
+            add(hash, column.is_valid(row).then_some(text.as_bytes()));
         }
     }
-    Ok(hashers
-        .into_iter()
-        .map(|mut hasher| {
-            hasher.update(version.as_bytes());
-            hasher.digest()
-        })
-        .collect())
+    Ok(())
 }
 
 /// Moves rows without a complete key among the rejected ones, as JSON.

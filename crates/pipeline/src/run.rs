@@ -6,8 +6,9 @@ use chrono::Utc;
 use serde::Serialize;
 use tributary_clean::stage::Reason;
 use tributary_engine::{Options, Session};
-use tributary_lake::{Lake, Lease, Location, RunRecord, StageLog, StreamId, StreamLog, TableName, fault};
+use tributary_lake::{Claims, Lake, Lease, Location, RunRecord, StageLog, StreamId, StreamLog, TableName, fault};
 
+use crate::claims::{self, Share};
 use crate::config::MaxRejected;
 use crate::observe::{Note, Observer};
 use crate::project::{Project, RunDate};
@@ -53,6 +54,8 @@ impl Error {
 pub struct RunOptions {
     /// Streams, `source.stream`, whose files may be replaced by ones that withdraw over half of their keys.
     pub accept_replace: Vec<String>,
+    /// Pipelines of the lake whose sources and stages become this one's.
+    pub take_over: Vec<String>,
     pub date: RunDate,
 }
 
@@ -69,6 +72,9 @@ pub struct Summary {
     /// Stage → why it did something.
     pub reasons: BTreeMap<String, Vec<String>>,
     pub tables: BTreeMap<TableName, u64>,
+    /// The pipeline of the lake that makes the stages after `clean`, if it is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stages_of: Option<String>,
     /// What could not be taken, in words.
     pub errors: Vec<String>,
     pub warnings: Vec<String>,
@@ -88,6 +94,9 @@ pub struct Step {
 pub struct Plan {
     pub steps: Vec<Step>,
     pub unchecked: Vec<String>,
+    /// The pipeline of the lake that makes the stages after `clean`, if it is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stages_of: Option<String>,
 }
 
 fn session(project: &Project, lake: &Lake) -> Result<Session, Error> {
@@ -132,6 +141,11 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
             plan.steps.push(Step { stage: "raw".into(), what, reasons: vec![reason] });
         }
     }
+    let claims = match &lake {
+        Some(lake) => lake.claims().await?,
+        None => Claims::default(),
+    };
+    let share = claims::share(project, claims, &options.take_over).map_err(Error::Input)?;
     let Some(lake) = lake else {
         for stage in ["clean", "identity", "customer", "mart"] {
             plan.steps.push(Step {
@@ -142,7 +156,7 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
         }
         return Ok(plan);
     };
-    let reasons = tributary_clean::stage::plan(&lake, &project.mappings, &epochs).await?;
+    let reasons = tributary_clean::stage::plan(&lake, &project.mappings, &epochs, &share.others).await?;
     let mut touched = false;
     let mut ids: Vec<&String> = project.mappings.iter().map(|mapping| &mapping.id).collect();
     ids.extend(reasons.keys().filter(|id| project.mappings.iter().all(|mapping| mapping.id != **id)));
@@ -155,6 +169,10 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
             what: format!("clean.{entity} from {}", id.split(" → ").next().unwrap_or_default()),
             reasons: reason.into_iter().collect(),
         });
+    }
+    if share.stages_of.is_some() {
+        plan.stages_of = share.stages_of;
+        return Ok(plan);
     }
     let stages = [
         ("identity", tributary_merge::people::plan(&lake, &project.rules).await?),
@@ -205,10 +223,21 @@ pub async fn run(project: &Project, options: &RunOptions, observer: &dyn Observe
     let lake = Lake::open_or_create(location, seed).await?;
     let name = &project.pipeline.name.value;
     let lease = Lease::take(&lake, "run", &format!("a run of `{name}`")).await?;
+    let before = lake.claims().await?;
+    let share = match claims::share(project, before.clone(), &options.take_over) {
+        Ok(share) => share,
+        Err(diagnostics) => {
+            lease.release().await?;
+            return Err(Error::Input(diagnostics));
+        }
+    };
+    if share.claims != before {
+        lake.set_claims(&share.claims).await?;
+    }
     let started = Utc::now();
     let run_id = uuid::Uuid::new_v4().to_string();
     let mut summary = Summary { run: run_id, ..Summary::default() };
-    let outcome = stages(project, options, observer, &lake, &mut summary).await;
+    let outcome = stages(project, options, observer, &lake, &share, &mut summary).await;
     let status = match &outcome {
         Err(_) => "failed",
         Ok(()) if !summary.errors.is_empty() => "incomplete",
@@ -241,6 +270,7 @@ async fn stages(
     options: &RunOptions,
     observer: &dyn Observer,
     lake: &Lake,
+    share: &Share,
     summary: &mut Summary,
 ) -> Result<(), Error> {
     let session = session(project, lake)?;
@@ -292,12 +322,18 @@ async fn stages(
     let stage = |name: &'static str| observer.note(Note::Stage { name });
     let done = |name: &'static str, new: bool| observer.note(Note::StageDone { name, new });
     stage("clean");
-    let clean = tributary_clean::stage::run(lake, &session, &project.mappings, &epochs, &summary.run).await?;
+    let clean =
+        tributary_clean::stage::run(lake, &session, &project.mappings, &epochs, &share.others, &summary.run).await?;
     done("clean", !clean.ran.is_empty());
     let reasons: Vec<_> =
         clean.ran.iter().map(|(id, reason)| format!("{id}: {}", describe(project, id, reason))).collect();
     note(summary, "clean", reasons);
     summary.clean = clean.counts;
+
+    if let Some(owner) = &share.stages_of {
+        summary.stages_of = Some(owner.clone());
+        return versions(lake, &["clean"], summary).await;
+    }
 
     stage("identity");
     let identity = tributary_merge::people::run(lake, &session, &project.rules, &summary.run).await?;
@@ -318,7 +354,12 @@ async fn stages(
     note(summary, "mart", mart.reasons);
     summary.mart = mart.counts;
 
-    for stage in ["clean", "identity", "customer", "mart"] {
+    versions(lake, &["clean", "identity", "customer", "mart"], summary).await
+}
+
+/// Notes the versions of the stages' tables, changed or not.
+async fn versions(lake: &Lake, stages: &[&str], summary: &mut Summary) -> Result<(), Error> {
+    for stage in stages {
         let log = StageLog::peek(lake, stage).await?;
         for table in log.last.into_iter().flat_map(|last| last.owns) {
             if let Some(version) = lake.latest_version(&table).await? {

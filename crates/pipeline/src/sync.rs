@@ -164,8 +164,8 @@ struct Batch {
     positions: BTreeMap<String, serde_json::Value>,
     counts: Counts,
     controls: u64,
-    /// Key → hash of the last content seen.
-    seen: HashMap<u128, u64>,
+    /// First half of a key → hash of the last content seen; the content holds the key, so that half of it is enough here.
+    seen: HashMap<u64, u64>,
 }
 
 /// What was read since the last checkpoint.
@@ -259,7 +259,7 @@ impl Work<'_> {
         let mut keep = vec![true; prepared.rows];
         let mut duplicates = 0;
         for (row, (key, content)) in prepared.keys.iter().enumerate() {
-            if self.batch.seen.insert(*key, *content) == Some(*content) {
+            if self.batch.seen.insert((key >> 64) as u64, *content) == Some(*content) {
                 duplicates += 1;
                 if let Some(keep) = keep.get_mut(row) {
                     *keep = false;

@@ -1,0 +1,87 @@
+//! Several pipelines on one lake: whose a source is, and who makes what all share.
+//!
+//! A source belongs to the first pipeline that reads it. The stages after `clean` belong to the pipeline that declares
+//! `[merge]` or `[mart]`, else to the first one; the others only sync and clean.
+
+use std::collections::BTreeSet;
+
+use chrono::Utc;
+use tributary_lake::{Claim, Claims};
+
+use crate::project::Project;
+use crate::{Diagnostic, Span};
+
+/// What a pipeline may do on its lake.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Share {
+    /// The claims with this pipeline's among them.
+    pub claims: Claims,
+    /// Sources of other pipelines.
+    pub others: BTreeSet<String>,
+    /// The pipeline that makes the stages after `clean`, if it is another.
+    pub stages_of: Option<String>,
+}
+
+/// Adds `project`'s claims to those there are. The claims of pipelines in `take_over` count as its own.
+///
+/// # Errors
+/// One for each source that belongs to another pipeline, and one if another one declares the stages too.
+pub fn share(project: &Project, mut claims: Claims, take_over: &[String]) -> Result<Share, Vec<Diagnostic>> {
+    let pipeline = &project.pipeline;
+    let name = &pipeline.name.value;
+    let mine = |claim: &Claim| claim.pipeline == *name || take_over.contains(&claim.pipeline);
+    let help = |owner: &str| {
+        format!(
+            "give one of the two another name; if `{owner}` is gone, or is this pipeline's old name, run with \
+             `--take-over {owner}`"
+        )
+    };
+    let mut diagnostics = Vec::new();
+    for source in &pipeline.sources {
+        if let Some(claim) = claims.sources.get(&source.name.value)
+            && !mine(claim)
+        {
+            let message = format!("source `{}` of this lake belongs to pipeline `{}`", source.name, claim.pipeline);
+            diagnostics.push(pipeline.diagnostic(source.name.span, message).help(help(&claim.pipeline)));
+        }
+    }
+    let declared = pipeline.merge.is_some() || pipeline.mart.is_some();
+    let other = claims.stages.as_ref().filter(|claim| !mine(claim));
+    if let Some(claim) = other
+        && claim.declared
+        && declared
+    {
+        let message = format!(
+            "pipeline `{}` of this lake declares `[merge]` or `[mart]` as well: one makes them for all",
+            claim.pipeline
+        );
+        let place = pipeline.declares_stages().unwrap_or(pipeline.name.span);
+        diagnostics.push(pipeline.diagnostic(place, message).help(help(&claim.pipeline)));
+    }
+    if !diagnostics.is_empty() {
+        return Err(diagnostics);
+    }
+    let stages_of = other.filter(|_| !declared).map(|claim| claim.pipeline.clone());
+    let claim = |declared| Claim { pipeline: name.clone(), declared, since: Utc::now() };
+    for taken in claims.sources.values_mut().filter(|claim| mine(claim) && claim.pipeline != *name) {
+        taken.pipeline.clone_from(name);
+    }
+    for source in &pipeline.sources {
+        claims.sources.entry(source.name.value.clone()).or_insert_with(|| claim(true));
+    }
+    let kept = claims.stages.as_ref().is_some_and(|now| now.pipeline == *name && now.declared == declared);
+    if stages_of.is_none() && !kept {
+        claims.stages = Some(claim(declared));
+    }
+    let others = claims.sources.iter().filter(|(_, claim)| claim.pipeline != *name);
+    let others = others.map(|(source, _)| source.clone()).collect();
+    Ok(Share { claims, others, stages_of })
+}
+
+impl crate::Pipeline {
+    /// Where the file declares the stages after `clean`.
+    fn declares_stages(&self) -> Option<Span> {
+        let merge = self.merge.as_ref().map(|merge| merge.span);
+        merge.or(self.mart.as_ref().map(|mart| mart.span))
+    }
+}
