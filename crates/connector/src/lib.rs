@@ -8,6 +8,7 @@
 
 pub mod decode;
 mod error;
+pub mod http;
 mod page;
 mod position;
 mod registry;
