@@ -69,7 +69,8 @@ def run(command: list[str], directory: Path) -> tuple[float, float, float, str]:
 
 
 def size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    files = [path] if path.is_file() else path.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def main() -> None:
