@@ -103,7 +103,7 @@ def main() -> None:
         for _ in range(options.rounds):
             out = scratch / "duckdb.parquet"
             _, processor, peak, printed = run([sys.executable, "-c", DUCKDB, str(tills), str(out)], scratch)
-            figures.setdefault("DuckDB", []).append((float(printed), processor, peak, size(out)))
+            figures.setdefault("DuckDB", []).append((float(printed.split()[-1]), processor, peak, size(out)))
             out.unlink()
             for at, variant in enumerate(variants):
                 wall, processor, peak, _ = run([str(program), "run", f"{at}.toml"], scratch)

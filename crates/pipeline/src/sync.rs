@@ -6,10 +6,12 @@
 //! bad. A batch ends at the first checkpoint after `batch_rows` rows, whatever the time, so that a run that is killed and
 //! started again cuts the same batches.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -164,8 +166,8 @@ struct Batch {
     positions: BTreeMap<String, serde_json::Value>,
     counts: Counts,
     controls: u64,
-    /// First half of a key → hash of the last content seen; the content holds the key, so that half of it is enough here.
-    seen: HashMap<u64, u64>,
+    /// First half of a key, and a hash of the last content seen; the content holds the key, so that half of it is enough here.
+    seen: HashTable<(u64, u64)>,
 }
 
 /// What was read since the last checkpoint.
@@ -259,7 +261,16 @@ impl Work<'_> {
         let mut keep = vec![true; prepared.rows];
         let mut duplicates = 0;
         for (row, (key, content)) in prepared.keys.iter().enumerate() {
-            if self.batch.seen.insert((key >> 64) as u64, *content) == Some(*content) {
+            let key = (key >> 64) as u64;
+            // The key is a hash already.
+            let last = match self.batch.seen.entry(key, |(there, _)| *there == key, |(there, _)| *there) {
+                Entry::Occupied(mut there) => Some(std::mem::replace(&mut there.get_mut().1, *content)),
+                Entry::Vacant(free) => {
+                    free.insert((key, *content));
+                    None
+                }
+            };
+            if last == Some(*content) {
                 duplicates += 1;
                 if let Some(keep) = keep.get_mut(row) {
                     *keep = false;
