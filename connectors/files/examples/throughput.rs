@@ -17,7 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         arguments.filter_map(|a| a.split_once('=').map(|(name, kind)| (name.to_owned(), kind.into()))).collect();
     let megabytes = std::fs::metadata(&path)?.len() as f64 / 1e6;
     let config: Config = serde_json::from_value(serde_json::json!({ "path": path, "columns": columns }))?;
-    let files = Files::new(config, &Context { source: "bench".to_owned(), timezone: chrono_tz::Tz::Asia__Shanghai })?;
+    let files = Files::new(config, &Context::new("bench", chrono_tz::Tz::Asia__Shanghai))?;
     let stream = files.discover().await?.remove(0);
     println!("{megabytes:.1} MB, {} columns", stream.schema.fields().len());
 

@@ -131,6 +131,10 @@ impl Factory for FilesFactory {
         "CSV, JSON Lines, Parquet and XLSX files, local or in S3, Google Cloud Storage and Azure"
     }
 
+    fn mapping(&self) -> &'static str {
+        ""
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities { resumes: true, incremental: true, deletes: true, remote: false }
     }

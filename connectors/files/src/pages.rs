@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc::Sender;
-use tributary_connector::{Data, Error, Event, Kind, Page};
+use tributary_connector::{Data, Error, Event, Kind, Op, Page};
 
 /// Why reading stops.
 #[derive(Debug)]
@@ -55,6 +55,7 @@ impl<'a> Pages<'a> {
             version: self.version.clone(),
             first_record: self.records,
             records,
+            op: Op::Upsert,
             data,
         };
         self.records += records;

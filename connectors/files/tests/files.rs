@@ -95,7 +95,7 @@ impl World {
             path => absolute(path),
         };
         let config: Config = serde_json::from_value(config).unwrap();
-        let context = Context { source: "stores".into(), timezone: chrono_tz::Tz::Asia__Shanghai };
+        let context = Context::new("stores", chrono_tz::Tz::Asia__Shanghai);
         Files::new(config, &context).unwrap().with_page_bytes(self.page_bytes)
     }
 
@@ -909,7 +909,7 @@ fn the_registry_knows_the_connector_and_its_options() {
     let schema = factory.schema();
     let options = schema["properties"].as_object().unwrap();
     assert!(options.values().all(|option| option["description"].is_string()), "{options:#?}");
-    let context = Context { source: "s".into(), timezone: chrono_tz::Tz::UTC };
+    let context = Context::new("s", chrono_tz::Tz::UTC);
     let error = |config: Value| factory.build(config, &context).err().map(|e| e.message).unwrap_or_default();
     assert_eq!(error(json!({ "path": "a.csv", "delimiter": "::" })), "`delimiter` is not one ASCII character");
     assert_eq!(error(json!({ "path": "a.csv", "encoding": "klingon" })), "there is no encoding `klingon`");

@@ -155,7 +155,7 @@ async fn alone<'a>(path: &str, registry: &'a Registry) -> Result<Group<'a>, Exit
 }
 
 fn built(factory: &dyn AnyFactory, config: Configuration) -> Result<Box<dyn Connector>, Exit> {
-    let context = Context { source: "init".into(), timezone: chrono_tz::Tz::UTC };
+    let context = Context::new("init", chrono_tz::Tz::UTC);
     factory.build(config.into(), &context).map_err(|e| failed(&e))
 }
 

@@ -10,6 +10,7 @@ pub mod decode;
 mod error;
 pub mod http;
 mod page;
+mod paged;
 mod position;
 mod registry;
 mod secret;
@@ -17,7 +18,8 @@ mod sniffed;
 mod stream;
 
 pub use error::{Error, Fault, Kind, Retry};
-pub use page::{CsvDialect, CsvPage, Data, Event, JsonPage, JsonShape, Page, Rejected, Withdrawal};
+pub use page::{CsvDialect, CsvPage, Data, Event, JsonPage, JsonShape, Op, Page, Rejected, Withdrawal};
+pub use paged::{Fetch, Fetched, paged};
 pub use position::{Position, State};
 pub use registry::{AnyFactory, Configuration, Connector, Context, Factory, ReadRequest, Reader, Registry};
 pub use secret::{Secret, SecretRef};

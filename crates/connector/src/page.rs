@@ -38,7 +38,30 @@ pub struct Page {
     pub first_record: u64,
     /// How many records the reader counted, decodable or not: the independent count of the ledger.
     pub records: u64,
+    /// What the records say of themselves.
+    pub op: Op,
     pub data: Data,
+}
+
+/// What a record means for the one of its key that came before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Op {
+    /// It is, as shown.
+    #[default]
+    Upsert,
+    /// It is no more. Only for streams with a primary key; the record holds the key and, where the stream has a version
+    /// column, that one: a deletion counts only if nothing newer is known of the record.
+    Delete,
+}
+
+impl Op {
+    /// As in `_op` of raw tables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Upsert => "upsert",
+            Self::Delete => "delete",
+        }
+    }
 }
 
 /// The records themselves.

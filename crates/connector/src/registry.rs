@@ -61,6 +61,23 @@ pub struct Context {
     pub source: String,
     /// The zone of times that carry none.
     pub timezone: chrono_tz::Tz,
+    /// The streams that the pipeline names; `None`: all. What is not among them need not be looked at closely: discovery
+    /// names it, and may leave its schema empty.
+    pub streams: Option<Vec<String>>,
+    /// How HTTP is done in this run.
+    pub http: crate::http::Settings,
+}
+
+impl Context {
+    /// For a source of which nothing more is known.
+    pub fn new(source: impl Into<String>, timezone: chrono_tz::Tz) -> Self {
+        Self { source: source.into(), timezone, streams: None, http: crate::http::Settings::default() }
+    }
+
+    /// Whether the pipeline reads a stream of this name.
+    pub fn wants(&self, stream: &str) -> bool {
+        self.streams.as_ref().is_none_or(|streams| streams.iter().any(|name| name == stream))
+    }
 }
 
 /// A source's own keys in the pipeline file.
@@ -79,6 +96,11 @@ pub trait Factory: Send + Sync + 'static {
 
     fn capabilities(&self) -> Capabilities;
 
+    /// How its streams become the customer model: `[[map]]` tables of a pipeline in TOML, where `from` is a stream's name alone.
+    /// Empty if a connector cannot know. What a source lacks of the columns is left out; a pipeline's own `[[map]]` of a stream
+    /// to the same entity takes the place of the one here.
+    fn mapping(&self) -> &'static str;
+
     /// The configuration of a source that reads the file, or the pattern of files, at `path`; `None` if this connector reads
     /// no such files. One that reads files takes `primary_key` as well. Goes by the path alone.
     ///
@@ -96,6 +118,8 @@ pub trait AnyFactory: Send + Sync {
     fn name(&self) -> &'static str;
     fn summary(&self) -> &'static str;
     fn capabilities(&self) -> Capabilities;
+    /// As [`Factory::mapping`].
+    fn mapping(&self) -> &'static str;
     /// # Errors
     /// As [`Factory::configure`].
     fn configure(&self, path: &str) -> Option<Result<Configuration, Error>>;
@@ -117,6 +141,10 @@ impl<F: Factory> AnyFactory for F {
 
     fn capabilities(&self) -> Capabilities {
         Factory::capabilities(self)
+    }
+
+    fn mapping(&self) -> &'static str {
+        Factory::mapping(self)
     }
 
     fn configure(&self, path: &str) -> Option<Result<Configuration, Error>> {

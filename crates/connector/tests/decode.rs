@@ -14,10 +14,18 @@ use bytes::Bytes;
 use encoding_rs::Encoding;
 use proptest::prelude::*;
 use tributary_connector::decode::{Decoded, decode};
-use tributary_connector::{CsvDialect, CsvPage, Data, JsonPage, JsonShape, Page, TIMEZONE};
+use tributary_connector::{CsvDialect, CsvPage, Data, JsonPage, JsonShape, Op, Page, TIMEZONE};
 
 fn page(data: Data) -> Page {
-    Page { partition: "p".into(), scope: "p#1".into(), version: None, first_record: 10, records: 0, data }
+    Page {
+        partition: "p".into(),
+        scope: "p#1".into(),
+        version: None,
+        first_record: 10,
+        records: 0,
+        op: Op::Upsert,
+        data,
+    }
 }
 
 fn csv_page(bytes: &[u8], header: &[&str], encoding: &'static Encoding, delimiter: u8) -> Page {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use chrono::NaiveDate;
 use tributary_clean::{Checker, Expr, IdentifierMapping, Mapping};
-use tributary_connector::{Connector, Context, Registry, Stream};
+use tributary_connector::{Connector, Registry, Stream};
 use tributary_lake::{Lake, Location};
 use tributary_mart::{AsOf, Parameters};
 use tributary_merge::certain::Rule;
@@ -226,7 +226,7 @@ async fn ready(
 ) -> Option<ReadySource> {
     let name = source.name.value.clone();
     let factory = registry.get(&source.connector.value).ok()?;
-    let context = Context { source: name.clone(), timezone: source.timezone };
+    let context = source.context();
     // What is wrong with the configuration is said by the validation, with its place. What is right in it may be enough to
     // know the columns, so that mistakes in a mapping are said with it.
     let connector = match factory.build(source.config.clone(), &context) {

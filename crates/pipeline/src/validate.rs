@@ -3,7 +3,7 @@
 //! What is known comes in through traits and nothing is looked up outside, so that a validation writes nothing and can be
 //! run by an editor. All is reported; what cannot be known yet (columns of a source nobody has looked at) is passed over.
 
-use tributary_connector::{Context, Registry};
+use tributary_connector::Registry;
 
 use crate::config::tree::{Node, Table, Value};
 use crate::config::{
@@ -115,7 +115,7 @@ impl Validator<'_> {
         // Secrets known by their names have been refused by `parse`.
         self.problems.extend(checker.problems.into_iter().filter(|problem| !literals.contains(&problem.span)));
         if sound {
-            let context = Context { source: source.name.value.clone(), timezone: source.timezone };
+            let context = source.context();
             if let Err(error) = factory.build(source.config.clone(), &context) {
                 self.problems.push(Problem::new(source.span, error.message).maybe_help(error.hint));
             }

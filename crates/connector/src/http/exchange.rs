@@ -192,7 +192,7 @@ fn timed_out(what: &str, limit: Duration) -> Error {
 /// What went wrong between here and there. The library's own message would name the URL with its query.
 fn explain(e: reqwest::Error) -> Error {
     let e = e.without_url();
-    if let Some(PrivateAddress(..)) = cause(&e) {
+    if cause::<PrivateAddress>(&e).is_some() {
         return Error::new(Kind::Refused, "the name leads to a private address")
             .hint("if the source is in your own network, say so in its configuration")
             .source(e);

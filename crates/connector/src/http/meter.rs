@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 use super::budget::{Ask, Decision, Lease, Limit, Usage, milliseconds};
@@ -73,7 +73,7 @@ impl Meter {
             match decision {
                 Decision::Granted => return Ok(Pass { meter: self.clone(), id }),
                 Decision::At { time, limit, quota } => {
-                    let wait = until(now, DateTime::from_timestamp_millis(time).unwrap_or(DateTime::<_>::MAX_UTC));
+                    let wait = until(now, DateTime::from_timestamp_millis(time).unwrap_or(DateTime::<Utc>::MAX_UTC));
                     if wait > inner.park_after {
                         let kind = if quota { Kind::Quota } else { Kind::RateLimited };
                         return Err(Error::new(

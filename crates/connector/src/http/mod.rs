@@ -46,6 +46,7 @@ mod paging;
 mod request;
 mod resolve;
 mod retry;
+mod settings;
 mod state;
 mod token;
 mod tokens;
@@ -64,6 +65,7 @@ pub use paging::{Keyset, Offset, PageNumber, Token as PageToken, next_link, next
 pub use request::{Answer, Expects, Outcome, Outgoing, Request};
 pub use reqwest::{Method, StatusCode, header};
 pub use retry::{Policy, retry_after};
+pub use settings::Settings;
 pub use state::Folder;
 pub use token::{RefreshGrant, Token, TokenSource};
 pub use tokens::{Issued, Tokens};

@@ -204,8 +204,14 @@ fn next_of(mut header: &str) -> Option<&str> {
         let rest = &header[start + 1..];
         let (target, parameters) = rest.split_at(rest.find('>')?);
         let parameters = &parameters[1..];
-        let end = link_end(parameters);
-        for parameter in parameters[..end].split(';') {
+        let end = unquoted(parameters, b',').unwrap_or(parameters.len());
+        let mut unread = &parameters[..end];
+        while !unread.is_empty() {
+            let parameter;
+            (parameter, unread) = match unquoted(unread, b';') {
+                Some(at) => (&unread[..at], &unread[at + 1..]),
+                None => (unread, ""),
+            };
             if let Some((name, value)) = parameter.split_once('=')
                 && name.trim().eq_ignore_ascii_case("rel")
                 && value.trim().trim_matches('"').split_ascii_whitespace().any(|rel| rel.eq_ignore_ascii_case("next"))
@@ -218,16 +224,13 @@ fn next_of(mut header: &str) -> Option<&str> {
     None
 }
 
-/// Where the comma is that ends a link, not counting those in quotes.
-fn link_end(parameters: &str) -> usize {
+/// Where `wanted` first stands outside of quotes.
+fn unquoted(text: &str, wanted: u8) -> Option<usize> {
     let mut quoted = false;
-    parameters
-        .bytes()
-        .position(|byte| {
-            quoted ^= byte == b'"';
-            byte == b',' && !quoted
-        })
-        .unwrap_or(parameters.len())
+    text.bytes().position(|byte| {
+        quoted ^= byte == b'"';
+        byte == wanted && !quoted
+    })
 }
 
 #[cfg(test)]

@@ -110,8 +110,7 @@ mod tests {
             let ties = times.chunk_by(|a, b| a == b).map(<[i64]>::len).max().unwrap_or(0);
             let mut windows = Windows::new(time(-50), time(400), SECOND).at_most(Duration::from_secs(longest));
             let mut read = Vec::new();
-            loop {
-                let Some(window) = windows.current() else { break };
+            while let Some(window) = windows.current() {
                 prop_assert!((window.to - window.from).num_seconds() < longest as i64);
                 let shown: Vec<_> = times.iter().copied().filter(|t| (window.from..=window.to).contains(&time(*t))).collect();
                 if shown.len() <= cap {

@@ -63,7 +63,7 @@ async fn a_walk_ends_at_the_last_page_and_not_at_an_empty_one() {
     let server = Server::start(|n, _| {
         json(
             200,
-            &[r#"{"info":{"more":true},"data":[1,2]}"#, r#"{"info":{"more":true},"data":[]}"#, r#"{"data":[3]}"#][n],
+            [r#"{"info":{"more":true},"data":[1,2]}"#, r#"{"info":{"more":true},"data":[]}"#, r#"{"data":[3]}"#][n],
         )
     })
     .await;

@@ -34,7 +34,13 @@ async fn no_more_requests_are_under_way_than_the_vendor_allows() {
     let server = Server::start(move |_, _| {
         at_most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
         let now = Arc::clone(&now);
-        Reply::After(Duration::from_millis(2), Arc::new(move || drop(now.fetch_sub(1, Ordering::SeqCst))), OK)
+        Reply::After(
+            Duration::from_millis(2),
+            Arc::new(move || {
+                now.fetch_sub(1, Ordering::SeqCst);
+            }),
+            OK,
+        )
     })
     .await;
     let folder = tempfile::tempdir().unwrap();
@@ -77,8 +83,11 @@ impl Write for Log {
 async fn the_log_tells_what_was_asked_and_no_secret() {
     let log = Log::default();
     let to = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || to.clone()).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || to.clone())
+        .finish();
     let guard = tracing::subscriber::set_default(subscriber);
     let (clock, source) = (clock(), token_server().await);
     let api =

@@ -5,6 +5,7 @@ use std::fmt;
 
 use chrono_tz::Tz;
 use serde_json::json;
+use tributary_connector::Context;
 
 use super::fingerprint;
 use super::keys;
@@ -84,6 +85,12 @@ impl Source {
     /// The place of a key's value, or of the source if it does not have it.
     pub fn value_span(&self, key: &str) -> Span {
         self.table.get(key).map_or(self.span, |entry| entry.node.span)
+    }
+
+    /// What its connector is told.
+    pub fn context(&self) -> Context {
+        let streams = self.streams.as_ref().map(|streams| streams.iter().map(|name| name.value.clone()).collect());
+        Context { streams, ..Context::new(self.name.value.clone(), self.timezone) }
     }
 
     /// What the normalisers are told, in canonical form: a change means to clean the source's records again.

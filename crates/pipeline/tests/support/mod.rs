@@ -105,6 +105,10 @@ impl Factory for Files {
         "Files of delimited text, JSON or spreadsheets."
     }
 
+    fn mapping(&self) -> &'static str {
+        ""
+    }
+
     fn capabilities(&self) -> Capabilities {
         Capabilities::default()
     }
@@ -130,6 +134,10 @@ impl Factory for Zoho {
 
     fn summary(&self) -> &'static str {
         "Zoho CRM."
+    }
+
+    fn mapping(&self) -> &'static str {
+        ""
     }
 
     fn capabilities(&self) -> Capabilities {
