@@ -50,7 +50,7 @@ impl World {
 
 pub(super) fn users() -> Vec<User> {
     let names = ["Pat Doe", "李店长", "王客服", "陈导购", "Sam Roe"];
-    let user = |(index, name)| User {
+    let user = |(index, name): (u64, &'static str)| User {
         id: 4_876_876_000_000_186_017 + index * 1_000,
         name,
         email: format!("user{index}@crm.example.com"),
