@@ -55,7 +55,7 @@ impl Reply {
 /// Sends one request and reads until the end, or until the other side is silent for a while.
 pub fn send(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(700))).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
     let mut request = format!("{method} {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
     for (name, value) in headers {
         request.push_str(&format!("{name}: {value}\r\n"));

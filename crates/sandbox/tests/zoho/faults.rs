@@ -74,17 +74,17 @@ fn gzip_ends_early_or_swells() {
     let mut text = Vec::new();
     assert!(flate2::read::GzDecoder::new(&cut.body[..]).read_to_end(&mut text).is_err());
     assert!(whole.body.starts_with(&text[..text.len().min(100)]));
-    let (bomb, _) = met(Fault::GzipBomb { mebibytes: 20 });
+    let (bomb, _) = met(Fault::GzipBomb { mebibytes: 4 });
     let mut text = Vec::new();
     flate2::read::GzDecoder::new(&bomb.body[..]).read_to_end(&mut text).unwrap();
-    assert!(text.len() > 20 << 20 && bomb.body.len() < 1 << 20);
+    assert!(text.len() > 4 << 20 && bomb.body.len() < 1 << 20);
 }
 
 #[test]
 fn lengths_lie_and_bodies_have_no_end() {
     assert_eq!(met(Fault::DeclaredLength { plus: 100 }).0.broken, Some(ErrorKind::UnexpectedEof));
     let (short, whole) = met(Fault::DeclaredLength { plus: -10 });
-    assert_eq!(short.body[..], whole.body[..whole.body.len() - 10]);
+    assert_eq!((short.body.len(), short.broken), (whole.body.len() - 10, None));
     let (endless, _) = met(Fault::EndlessBody);
     assert!(endless.body.len() > 4 << 20);
 }

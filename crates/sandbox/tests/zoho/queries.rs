@@ -38,11 +38,11 @@ fn key_set_paging_by_query_reaches_every_record_once() {
 
 #[test]
 fn a_query_out_of_bounds_is_refused() {
-    let server = limited(Limits { queried: 100, ..Limits::default() });
+    let server = limited(Limits { queried: 1_000, ..Limits::default() });
     let client = Client::new(&server);
     let code = |text: &str| client.query(text).error();
     assert_eq!(code("select id from Contacts where id > 0 limit 2001"), (400, "LIMIT_EXCEEDED".into()));
-    assert_eq!(code("select id from Contacts where id > 0 limit 60 offset 60"), (400, "LIMIT_EXCEEDED".into()));
+    assert_eq!(code("select id from Contacts where id > 0 limit 600 offset 600"), (400, "LIMIT_EXCEEDED".into()));
     assert_eq!(code("select Nope from Contacts where id > 0"), (400, "INVALID_QUERY".into()));
     assert_eq!(code("select Family_Members from Contacts where id > 0"), (400, "INVALID_QUERY".into()));
     assert_eq!(code("select id from Contacts where Modified_Time > 'yesterday'"), (400, "INVALID_QUERY".into()));
