@@ -121,13 +121,14 @@ def bulk(folder):
     assert reply.get_status_code() == 201, reply.get_status_code()
     added = reply.get_object().get_data()[0]
     assert added.get_status().get_value() == "success" and added.get_code().get_value() == "ADDED_SUCCESSFULLY"
-    job = added.get_details()["id"]
+    job = int(added.get_details()["id"])
     states = []
     while not states or states[-1] not in ("COMPLETED", "FAILURE"):
         detail = operations.get_bulk_read_job_details(job).get_object().get_data()[0]
         states.append(detail.get_state().get_value())
         time.sleep(0.02)
-    assert states == ["QUEUED", "IN PROGRESS", "COMPLETED"], states
+    # The clock runs too, so that a slow machine may miss a state on the way.
+    assert states[-1] == "COMPLETED" and set(states) <= {"QUEUED", "IN PROGRESS", "COMPLETED"}, states
     stream = operations.download_result(job).get_object().get_file()
     packed = b"".join(stream.get_stream())
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
@@ -174,7 +175,8 @@ def main():
     print(f"query: {len(rows)} contacts of an account")
 
     parents = query("select Parent_Id from Family_Members where id is not null limit 1").get_object().get_data()
-    parent = parents[0].get_key_value("Parent_Id").get_id()
+    # The client knows no module for a query, so that a lookup stays as it came.
+    parent = int(parents[0].get_key_value("Parent_Id")["id"])
     whole = RecordOperations("Contacts").get_record(parent, parameters(), HeaderMap()).get_object().get_data()[0]
     family = whole.get_key_value("Family_Members")
     assert family and family[0].get_key_value("Relation")
