@@ -69,7 +69,8 @@ def run(command: list[str], directory: Path) -> tuple[float, float, float, str]:
 
 
 def size(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    files = [path] if path.is_file() else path.rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def main() -> None:
@@ -102,7 +103,7 @@ def main() -> None:
         for _ in range(options.rounds):
             out = scratch / "duckdb.parquet"
             _, processor, peak, printed = run([sys.executable, "-c", DUCKDB, str(tills), str(out)], scratch)
-            figures.setdefault("DuckDB", []).append((float(printed), processor, peak, size(out)))
+            figures.setdefault("DuckDB", []).append((float(printed.split()[-1]), processor, peak, size(out)))
             out.unlink()
             for at, variant in enumerate(variants):
                 wall, processor, peak, _ = run([str(program), "run", f"{at}.toml"], scratch)

@@ -36,9 +36,10 @@ def plain(value):
             return value.isoformat()
         case bytes():
             return value.hex()
-        # Nested values are text in the answer of a query.
+        # A nested value is an object in the answer of a query, which leaves out what is null.
         case dict():
-            return "{" + ", ".join(f"{key}: {inner(item)}" for key, item in value.items()) + "}"
+            there = sorted((key, item) for key, item in value.items() if item is not None)
+            return "{" + ", ".join(f"{key}: {inner(item)}" for key, item in there) + "}"
         case list():
             return "[" + ", ".join(inner(item) for item in value) + "]"
         case _:

@@ -16,7 +16,7 @@ use crate::xlsx::Workbook;
 use crate::{csv, encoding, jsonl, parquet, xlsx};
 
 /// Bytes of text in a page.
-const PAGE_BYTES: usize = 4 << 20;
+const PAGE_BYTES: usize = 2 << 20;
 
 /// The configuration, checked.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use arrow::array::{Array, AsArray, StringBuilder};
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_datafusion_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
-use tributary_lake::key_of;
+use tributary_lake::Keys;
 
 /// `key_of(secret, part, …)`: null as soon as one part is null. The secret is a hexadecimal literal.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -52,12 +52,14 @@ impl ScalarUDFImpl for KeyOf {
             .map(|part| Ok(arrow::compute::cast(&part.to_array(args.number_rows)?, &DataType::Utf8)?))
             .collect::<Result<Vec<_>>>()?;
         let parts: Vec<_> = parts.iter().map(|part| part.as_string::<i32>()).collect();
-        let mut keys = StringBuilder::with_capacity(args.number_rows, args.number_rows * 16);
+        let mut keys = StringBuilder::with_capacity(args.number_rows, args.number_rows * 14);
+        let (mut hash, mut key) = (Keys::new(secret, []), String::new());
         for row in 0..args.number_rows {
             if parts.iter().any(|part| part.is_null(row)) {
                 keys.append_null();
             } else {
-                keys.append_value(key_of(&secret, parts.iter().map(|part| part.value(row))));
+                hash.write(parts.iter().map(|part| part.value(row)), &mut key);
+                keys.append_value(&key);
             }
         }
         Ok(ColumnarValue::Array(Arc::new(keys.finish())))

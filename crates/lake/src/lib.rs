@@ -23,7 +23,7 @@ mod write;
 pub use claim::{Claim, Claims};
 pub use commit::{Change, Txn};
 pub use error::{Error, Result};
-pub use key::key_of;
+pub use key::{Keys, key_number, key_of};
 pub use lease::Lease;
 pub use location::Location;
 pub use manifest::{Manifest, RUN_TABLE, RunRecord, run_schema};

@@ -100,18 +100,21 @@ impl Lake {
     /// If there is one that cannot be read.
     pub async fn table(&self, name: &TableName) -> Result<Option<Table>> {
         let mut delta = self.handle(name)?;
-        match delta.load().await {
-            Ok(()) => Table::from_delta(name.clone(), delta).map(Some),
-            Err(deltalake::DeltaTableError::NotATable(_) | deltalake::DeltaTableError::InvalidTableLocation(_)) => {
-                Ok(None)
-            }
-            Err(e) => {
-                if delta.verify_deltatable_existence().await.map_err(Error::delta("look for", name))? {
-                    Err(Error::delta("load", name)(e))
-                } else {
-                    Ok(None)
+        let mut waits = [5, 20, 80, 320].into_iter();
+        loop {
+            let e = match delta.load().await {
+                Ok(()) => return Table::from_delta(name.clone(), delta).map(Some),
+                Err(deltalake::DeltaTableError::NotATable(_) | deltalake::DeltaTableError::InvalidTableLocation(_)) => {
+                    return Ok(None);
                 }
+                Err(e) => e,
+            };
+            if !delta.verify_deltatable_existence().await.map_err(Error::delta("look for", name))? {
+                return Ok(None);
             }
+            // A table that is just being made is there before it can be read.
+            let Some(wait) = waits.next() else { return Err(Error::delta("load", name)(e)) };
+            tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
         }
     }
 
@@ -173,15 +176,19 @@ impl Lake {
             .map(|field| field.name().as_str())
             .collect();
         let handle = self.handle(&spec.name)?;
-        CreateBuilder::new()
+        let created = CreateBuilder::new()
             .with_log_store(handle.log_store())
             .with_columns(fields)
             .with_configuration_property(TableProperty::DataSkippingStatsColumns, Some(plain.join(",")))
             .with_save_mode(SaveMode::Ignore)
-            .await
-            .map_err(Error::delta("create", &spec.name))?;
+            .await;
         crate::fault::point("table.create.after")?;
-        self.table(&spec.name).await?.ok_or_else(|| Error::NoTable(spec.name.to_string()))
+        // Another run may have made it just now: what is there decides, not what was answered.
+        match (self.table(&spec.name).await?, created) {
+            (Some(table), _) => Ok(table),
+            (None, Err(e)) => Err(Error::delta("create", &spec.name)(e)),
+            (None, Ok(_)) => Err(Error::NoTable(spec.name.to_string())),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use object_store::ObjectStoreExt;
 use object_store::buffered::BufWriter;
@@ -29,6 +29,13 @@ impl Default for WriterOptions {
         Self { rows_per_file: 4_000_000, rows_per_group: 256 * 1024, zstd_level: 1 }
     }
 }
+
+/// A dictionary that grows beyond this is given up: values that are mostly unique cost time and space in one.
+const DICTIONARY_BYTES: usize = 512 * 1024;
+/// What a writer hands to the store at once; the least that S3 takes as a part.
+const PART_BYTES: usize = 5 << 20;
+/// Parts on their way at once.
+const PARTS: usize = 2;
 
 /// Which of `buckets` a key falls into.
 pub fn bucket_of(key: &[u8], buckets: u32) -> u32 {
@@ -63,6 +70,7 @@ impl TableWriter {
             .set_compression(Compression::ZSTD(level))
             .set_max_row_group_row_count(Some(options.rows_per_group))
             .set_created_by(concat!("tributary ", env!("CARGO_PKG_VERSION")).into())
+            .set_dictionary_page_size_limit(DICTIONARY_BYTES)
             // Nested columns have leaves of their own names: nothing but the plain columns below gets statistics.
             .set_statistics_enabled(EnabledStatistics::None);
         for field in spec.schema.fields() {
@@ -70,14 +78,17 @@ impl TableWriter {
             if !is_personal(field) && !field.data_type().is_nested() {
                 properties = properties.set_column_statistics_enabled(column.clone(), EnabledStatistics::Chunk);
             }
-            // Numbers that count up, and keys, each of which is seen once: a dictionary would only cost.
-            let encoding = match field.name().as_str() {
-                "_row" | "_line" | "_epoch" | "_commit" | "_read_at" => Encoding::DELTA_BINARY_PACKED,
-                "_source_key" | "record_key" => Encoding::DELTA_BYTE_ARRAY,
+            // Numbers that count up, and keys, each of which is seen once: a dictionary would only cost. A text whose dictionary
+            // is given up is often a number or a time, and begins as the one before.
+            let (encoding, dictionary) = match field.name().as_str() {
+                "_row" | "_line" | "_epoch" | "_commit" | "_read_at" => (Encoding::DELTA_BINARY_PACKED, false),
+                "_source_key" | "record_key" => (Encoding::DELTA_BYTE_ARRAY, false),
+                _ if *field.data_type() == DataType::Utf8 => (Encoding::DELTA_BYTE_ARRAY, true),
                 _ => continue,
             };
-            properties =
-                properties.set_column_dictionary_enabled(column.clone(), false).set_column_encoding(column, encoding);
+            properties = properties
+                .set_column_dictionary_enabled(column.clone(), dictionary)
+                .set_column_encoding(column, encoding);
         }
         Self {
             location: lake.location.clone(),
@@ -110,7 +121,8 @@ impl TableWriter {
         if self.open.is_none() {
             let name = format!("part-{}.parquet", uuid::Uuid::new_v4());
             let path = self.location.path([self.table.layer.as_str(), self.table.name.as_str(), name.as_str()]);
-            let sink = BufWriter::new(self.location.store.clone(), path.clone());
+            let sink = BufWriter::with_capacity(self.location.store.clone(), path.clone(), PART_BYTES)
+                .with_max_concurrency(PARTS);
             let writer = AsyncArrowWriter::try_new(sink, self.schema.clone(), Some(self.properties.clone()))
                 .map_err(Error::parquet("open", &self.table))?;
             self.open = Some(OpenFile { path, name, writer, rows: 0 });

@@ -30,11 +30,8 @@ pub fn share(project: &Project, mut claims: Claims, take_over: &[String]) -> Res
     let pipeline = &project.pipeline;
     let name = &pipeline.name.value;
     let mine = |claim: &Claim| claim.pipeline == *name || take_over.contains(&claim.pipeline);
-    let help = |owner: &str| {
-        format!(
-            "give one of the two another name; if `{owner}` is gone, or is this pipeline's old name, run with \
-             `--take-over {owner}`"
-        )
+    let help = |mend: &str, owner: &str| {
+        format!("{mend}; if `{owner}` is gone, or is this pipeline's old name, run with `--take-over {owner}`")
     };
     let mut diagnostics = Vec::new();
     for source in &pipeline.sources {
@@ -42,7 +39,11 @@ pub fn share(project: &Project, mut claims: Claims, take_over: &[String]) -> Res
             && !mine(claim)
         {
             let message = format!("source `{}` of this lake belongs to pipeline `{}`", source.name, claim.pipeline);
-            diagnostics.push(pipeline.diagnostic(source.name.span, message).help(help(&claim.pipeline)));
+            diagnostics.push(
+                pipeline
+                    .diagnostic(source.name.span, message)
+                    .help(help("give one of the two another name", &claim.pipeline)),
+            );
         }
     }
     let declared = pipeline.merge.is_some() || pipeline.mart.is_some();
@@ -56,7 +57,8 @@ pub fn share(project: &Project, mut claims: Claims, take_over: &[String]) -> Res
             claim.pipeline
         );
         let place = pipeline.declares_stages().unwrap_or(pipeline.name.span);
-        diagnostics.push(pipeline.diagnostic(place, message).help(help(&claim.pipeline)));
+        diagnostics
+            .push(pipeline.diagnostic(place, message).help(help("leave them out of one of the two", &claim.pipeline)));
     }
     if !diagnostics.is_empty() {
         return Err(diagnostics);

@@ -13,7 +13,7 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use tributary_connector::decode::{Decoded, decode};
 use tributary_connector::{Page, Rejected, Stream};
-use tributary_lake::{TableName, TableSpec, key_of};
+use tributary_lake::{Keys, TableName, TableSpec, key_number, key_of};
 use tributary_model::{Personal, plain};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -127,10 +127,12 @@ impl Shape {
         let formatters = columns.iter().map(|c| ArrayFormatter::try_new(c, &options)).collect::<Result<Vec<_>, _>>()?;
         let texts: Vec<_> = columns.iter().map(|column| column.as_string_opt::<i32>()).collect();
         let contents = content_hashes(&decoded.batch, &decoded.extra, page)?;
-        let mut source_keys = StringBuilder::with_capacity(rows, rows * 16);
+        let mut source_keys = StringBuilder::with_capacity(rows, rows * 14);
         let mut keys = Vec::with_capacity(rows);
         let mut keyless = Vec::new();
         let mut parts = vec![String::new(); columns.len()];
+        let mut stream_keys = Keys::new(self.secret, [self.source.as_str(), &self.stream.name]);
+        let mut key = String::new();
         for (row, content) in contents.into_iter().enumerate() {
             if columns.iter().any(|column| column.is_null(row)) {
                 keyless.push(row);
@@ -143,11 +145,8 @@ impl Shape {
                     None => formatter.value(row).write(part)?,
                 }
             }
-            let start = [self.source.as_str(), self.stream.name.as_str()];
-            let key = key_of(&self.secret, start.into_iter().chain(parts.iter().map(String::as_str)));
-            let mut number = [0u8; 16];
-            number.copy_from_slice(&key.as_bytes()[..16]);
-            keys.push((u128::from_be_bytes(number), content));
+            stream_keys.write(parts.iter().map(String::as_str), &mut key);
+            keys.push((key_number(&key), content));
             source_keys.append_value(&key);
         }
         Ok(((source_keys.finish(), keys), keyless))

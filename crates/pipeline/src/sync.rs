@@ -6,10 +6,12 @@
 //! bad. A batch ends at the first checkpoint after `batch_rows` rows, whatever the time, so that a run that is killed and
 //! started again cuts the same batches.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -17,14 +19,16 @@ use tributary_connector::{
     Connector, Error as ConnectorError, Event, Kind, Position, ReadRequest, State, Stream, Withdrawal,
 };
 use tributary_engine::Session;
-use tributary_lake::{DataFile, Lake, StreamId, StreamLog, Table, TableSpec, TableWriter, WriterOptions, fault};
+use tributary_lake::{
+    DataFile, Lake, StreamId, StreamLog, Table, TableSpec, TableWriter, WriterOptions, fault, key_number,
+};
 
 use crate::observe::{Note, Observer};
 use crate::raw::{self, Place, Prepared, Shape};
 use crate::run::Error;
 
 /// Bytes of a segment kept in memory before it gets files of its own, and of a batch before it is written.
-const HELD_BYTES: usize = 48 << 20;
+const HELD_BYTES: usize = 32 << 20;
 /// How many keys are remembered to find rows sent twice in one batch.
 const REMEMBERED_KEYS: usize = 4_000_000;
 /// More undecodable records than this share make a file bad.
@@ -164,8 +168,8 @@ struct Batch {
     positions: BTreeMap<String, serde_json::Value>,
     counts: Counts,
     controls: u64,
-    /// First half of a key → hash of the last content seen; the content holds the key, so that half of it is enough here.
-    seen: HashMap<u64, u64>,
+    /// Half a key, and a hash of the last content seen; the content holds the key, so that half of it is enough here.
+    seen: HashTable<(u64, u64)>,
 }
 
 /// What was read since the last checkpoint.
@@ -259,7 +263,16 @@ impl Work<'_> {
         let mut keep = vec![true; prepared.rows];
         let mut duplicates = 0;
         for (row, (key, content)) in prepared.keys.iter().enumerate() {
-            if self.batch.seen.insert((key >> 64) as u64, *content) == Some(*content) {
+            let key = *key as u64;
+            let last = match self.batch.seen.entry(spread(key), |(there, _)| *there == key, |(there, _)| spread(*there))
+            {
+                Entry::Occupied(mut there) => Some(std::mem::replace(&mut there.get_mut().1, *content)),
+                Entry::Vacant(free) => {
+                    free.insert((key, *content));
+                    None
+                }
+            };
+            if last == Some(*content) {
                 duplicates += 1;
                 if let Some(keep) = keep.get_mut(row) {
                     *keep = false;
@@ -331,9 +344,7 @@ impl Work<'_> {
                     let keys = arrow::compute::cast(batch.column(0), &arrow::datatypes::DataType::Utf8)?;
                     for key in keys.as_string::<i32>().iter().flatten() {
                         before += 1;
-                        let known = <[u8; 16]>::try_from(key.as_bytes())
-                            .is_ok_and(|key| now.contains(&u128::from_be_bytes(key)));
-                        gone += u64::from(!known);
+                        gone += u64::from(!now.contains(&key_number(key)));
                     }
                 }
                 (before, gone)
@@ -485,6 +496,12 @@ impl Work<'_> {
             ..self.report
         }
     }
+}
+
+/// A key's hash for a table: it is of random characters, whose bits are not evenly random.
+fn spread(key: u64) -> u64 {
+    let wide = u128::from(key) * 0x9e37_79b9_7f4a_7c15;
+    (wide >> 64) as u64 ^ wide as u64
 }
 
 /// A writer at work; it is handed back even if it failed, so that what it wrote can be removed.
