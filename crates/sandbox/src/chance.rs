@@ -20,6 +20,8 @@ pub(crate) enum Purpose {
     Tickets = 5,
     Orders = 6,
     Answers = 7,
+    Crm = 8,
+    Changes = 9,
 }
 
 pub(crate) fn dice(seed: u64, purpose: Purpose) -> Dice {

@@ -4,8 +4,10 @@
 //! three styles, dates in ISO form, changes with their offset. A third of the contacts who are members show a card number;
 //! it is always right.
 
+use std::convert::Infallible;
 use std::path::Path;
 
+use chrono::{NaiveDate, NaiveDateTime};
 use rand::RngExt;
 
 use crate::chance::{Dice, Purpose, dice, pick};
@@ -27,6 +29,51 @@ const HEADER: &[&str] = &[
 ];
 const ESTATES: &[&str] = &["阳光花园", "翠苑小区", "金色家园"];
 
+/// A contact as the CRM shows it.
+#[derive(Debug)]
+pub(crate) struct Contact {
+    /// Index into the people.
+    pub(crate) person: u32,
+    pub(crate) id: u64,
+    pub(crate) last: String,
+    pub(crate) first: String,
+    pub(crate) full: String,
+    pub(crate) mobile: String,
+    pub(crate) email: String,
+    pub(crate) gender: &'static str,
+    pub(crate) birthday: Option<NaiveDate>,
+    pub(crate) street: String,
+    pub(crate) city: &'static str,
+    pub(crate) state: &'static str,
+    pub(crate) card: String,
+    pub(crate) created: NaiveDateTime,
+    pub(crate) modified: NaiveDateTime,
+}
+
+/// The contacts of the file, for those who serve them in another way. `phones` is as the stores' members left it.
+pub(crate) fn contacts(
+    config: &Config,
+    people: &[Person],
+    parties: &Parties,
+    names: &Names,
+    phones: &mut Phones,
+) -> Vec<Contact> {
+    let mut dice = dice(config.seed, Purpose::Contacts);
+    let mut repeats = Repeats::default();
+    let mut noise = NoiseCounts::default();
+    parties
+        .contacts
+        .iter()
+        .map(|party| {
+            let person = &people[party.person as usize];
+            let contact = contact(&mut dice, config, person, party, names, phones, &mut noise);
+            // What the file draws for rows sent again is drawn here too, for the sake of the contacts after this one.
+            let Ok(()) = repeats.offer(&mut dice, (), |()| Ok::<(), Infallible>(()));
+            contact
+        })
+        .collect()
+}
+
 #[expect(clippy::too_many_arguments, reason = "the whole world goes in, and two files and the counts come out")]
 pub(crate) fn write(
     folder: &Path,
@@ -46,11 +93,7 @@ pub(crate) fn write(
     for party in &parties.contacts {
         let person = &people[party.person as usize];
         records.record("crm", "contacts", &party.number.to_string(), party.person)?;
-        let card = (person.member && dice.random_bool(0.35)).then(|| {
-            let second = person.second_card && dice.random_bool(0.5);
-            card_no(config, party.person, second)
-        });
-        let line = row(&mut dice, person, party, card.as_deref().unwrap_or(""), names, phones, &mut summary.noise);
+        let line = contact(&mut dice, config, person, party, names, phones, &mut summary.noise).line();
         repeats.offer(&mut dice, line, |line| file.bytes(line.as_bytes()))?;
     }
     let count = repeats.finish(|line| file.bytes(line.as_bytes()))?;
@@ -58,15 +101,21 @@ pub(crate) fn write(
     Ok(())
 }
 
-fn row(
+fn contact(
     dice: &mut Dice,
+    config: &Config,
     person: &Person,
     party: &Party,
-    card: &str,
     names: &Names,
     phones: &mut Phones,
     noise: &mut NoiseCounts,
-) -> String {
+) -> Contact {
+    let card = if person.member && dice.random_bool(0.35) {
+        let second = person.second_card && dice.random_bool(0.5);
+        card_no(config, party.person, second)
+    } else {
+        String::new()
+    };
     let faults = &party.faults;
     let [last, first, full] = shown_name(dice, person, party, names, noise);
     let mobile = match faults.phone {
@@ -80,8 +129,7 @@ fn row(
         PhoneFault::Till(other) | PhoneFault::Recycled(other) => styled(dice, other),
     };
     let gender = if person.female { "Female" } else { "Male" };
-    let birthday =
-        faults.birthday(person.birthday).map_or_else(String::new, |date| date.format("%Y-%m-%d").to_string());
+    let birthday = faults.birthday(person.birthday);
     let home = person.home;
     let (street, city, state) = match dice.random_range(0..100) {
         0..30 => (String::new(), "", ""),
@@ -92,20 +140,36 @@ fn row(
         }
         _ => (format!("{}{}{}", home.district(), home.road(), home.door()), home.city(), home.province()),
     };
-    CsvLine::default()
-        .field(&party.number.to_string())
-        .field(&last)
-        .field(&first)
-        .field(&full)
-        .field(&mobile)
-        .field(if faults.email_missing { "" } else { &person.email })
-        .field(if dice.random_bool(0.1) { "" } else { gender })
-        .field(&birthday)
-        .fields([street.as_str(), city, state])
-        .field(card)
-        .field(&party.created.format("%Y-%m-%dT%H:%M:%S+08:00").to_string())
-        .field(&party.modified.format("%Y-%m-%dT%H:%M:%S+08:00").to_string())
-        .end("\n")
+    Contact {
+        person: party.person,
+        id: party.number,
+        last,
+        first,
+        full,
+        mobile,
+        email: if faults.email_missing { String::new() } else { person.email.clone() },
+        gender: if dice.random_bool(0.1) { "" } else { gender },
+        birthday,
+        street,
+        city,
+        state,
+        card,
+        created: party.created,
+        modified: party.modified,
+    }
+}
+
+impl Contact {
+    fn line(&self) -> String {
+        let birthday = self.birthday.map_or_else(String::new, |date| date.format("%Y-%m-%d").to_string());
+        CsvLine::default()
+            .field(&self.id.to_string())
+            .fields([self.last.as_str(), &self.first, &self.full, &self.mobile, &self.email, self.gender, &birthday])
+            .fields([self.street.as_str(), self.city, self.state, &self.card])
+            .field(&self.created.format("%Y-%m-%dT%H:%M:%S+08:00").to_string())
+            .field(&self.modified.format("%Y-%m-%dT%H:%M:%S+08:00").to_string())
+            .end("\n")
+    }
 }
 
 /// Last, first and full name. A typo or a mask runs through all three; one clear Chinese name in a hundred is in pinyin, one

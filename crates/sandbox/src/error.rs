@@ -1,10 +1,10 @@
-//! What can go wrong while writing or reading the made-up retailer: the file, the cause, and for a truth file the line.
+//! What can go wrong while writing, reading or serving the made-up retailer: the thing, the cause, and where there are lines the line.
 //!
-//! No error carries a value of a record. There is no retry class: nothing here talks to anybody.
+//! No error carries a value of a record. There is no retry class: nothing here calls anybody.
 
 use std::path::PathBuf;
 
-/// Why the retailer could not be written, or its truth not be read.
+/// Why the retailer could not be written or served, or its truth not be read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -55,5 +55,19 @@ pub enum Error {
         line: usize,
         /// What is wrong with it.
         reason: &'static str,
+    },
+    /// A stand-in could not be served.
+    #[error("could not listen on port `{port}` of 127.0.0.1; hint: port `0` takes any that is free")]
+    Serve {
+        /// The port asked for.
+        port: u16,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A scenario could not be read.
+    #[error("could not read the scenario: {reason}")]
+    Scenario {
+        /// Where and why.
+        reason: String,
     },
 }

@@ -16,6 +16,7 @@ mod catalog;
 mod chance;
 mod crm;
 mod error;
+pub mod http;
 mod names;
 mod noise;
 mod output;
@@ -30,6 +31,7 @@ mod summary;
 mod survey;
 mod tickets;
 mod truth;
+pub mod zoho;
 
 use std::path::Path;
 
@@ -60,6 +62,18 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    fn check(&self) -> Result<(), Error> {
+        if self.people > MOST_PEOPLE {
+            return Err(Error::Config { field: "people", reason: "at most `3000000` fit on one survey sheet" });
+        }
+        if !(2000..2200).contains(&self.as_of.year()) {
+            return Err(Error::Config { field: "as_of", reason: "the year must lie in `2000` to `2199`" });
+        }
+        Ok(())
+    }
+}
+
 /// Writes the retailer's files under `folder`, which is made if it is not there; files of the same names are replaced and
 /// others left alone. Answers what was written.
 ///
@@ -68,12 +82,7 @@ impl Default for Config {
 /// [`Error::Config`] when the configuration is out of range, before anything is written; otherwise the file that could not
 /// be written and why. Files written until then stay.
 pub fn write(config: &Config, folder: &Path) -> Result<Summary, Error> {
-    if config.people > MOST_PEOPLE {
-        return Err(Error::Config { field: "people", reason: "at most `3000000` fit on one survey sheet" });
-    }
-    if !(2000..2200).contains(&config.as_of.year()) {
-        return Err(Error::Config { field: "as_of", reason: "the year must lie in `2000` to `2199`" });
-    }
+    config.check()?;
     let names = names::Names::new();
     let mut phones = phones::Phones::default();
     let mut people = people::draw(config, &names, &mut phones);

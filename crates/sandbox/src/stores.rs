@@ -3,6 +3,7 @@
 //! GB18030, CRLF, two title rows, a header with brackets, a total row whose count is of all rows printed, re-sent ones
 //! included. Dates come as tills write them. The tickets are in `tickets`.
 
+use std::convert::Infallible;
 use std::path::Path;
 
 use chrono::{Datelike, NaiveDate};
@@ -54,6 +55,17 @@ pub(crate) fn write(
     file.gb18030(&CsvLine::default().fields(total).end("\r\n"))?;
     summary.file(PATH, FileCount { bytes: file.finish()?, ..count });
     Ok(())
+}
+
+/// Takes the phones that the file takes (wrong digits are nobody's), for those who want what is drawn after it.
+pub(crate) fn take_phones(config: &Config, people: &[Person], parties: &Parties, names: &Names, phones: &mut Phones) {
+    let mut dice = dice(config.seed, Purpose::Members);
+    let mut repeats = Repeats::default();
+    let mut noise = NoiseCounts::default();
+    for party in &parties.members {
+        row(&mut dice, &people[party.person as usize], party, "", names, phones, &mut noise);
+        let Ok(()) = repeats.offer(&mut dice, (), |()| Ok::<(), Infallible>(()));
+    }
 }
 
 fn row(

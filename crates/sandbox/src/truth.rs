@@ -52,6 +52,22 @@ pub struct TruePerson {
     pub ouid: Option<String>,
 }
 
+/// What each person truly is, by number.
+pub(crate) fn true_people(config: &Config, people: &[Person]) -> BTreeMap<u32, TruePerson> {
+    let one = |(index, person): (u32, &Person)| {
+        let clean = TruePerson {
+            name: person.name.text.clone(),
+            phone: person.phone.to_string(),
+            email: person.email.clone(),
+            birthday: person.birthday,
+            member_no: person.member.then(|| card_no(config, index, false)),
+            ouid: person.buyer.then(|| ouid(config, index)),
+        };
+        (index + 1, clean)
+    };
+    (0..).zip(people).map(one).collect()
+}
+
 /// Reads `truth/` below `folder`, as [`write()`](crate::write()) left it.
 ///
 /// # Errors
@@ -172,12 +188,11 @@ pub(crate) fn write_people(
     summary: &mut Summary,
 ) -> Result<(), Error> {
     let mut file = start(folder, PEOPLE, PEOPLE_HEADER)?;
-    for (index, person) in (0_u32..).zip(people) {
-        let member_no = if person.member { card_no(config, index, false) } else { String::new() };
-        let ouid = if person.buyer { ouid(config, index) } else { String::new() };
-        let (name, birthday) = (&person.name.text, person.birthday.format("%Y-%m-%d"));
-        let line = format!("{},{name},{},{},{birthday},{member_no},{ouid}\n", index + 1, person.phone, person.email);
-        file.bytes(line.as_bytes())?;
+    for (number, person) in true_people(config, people) {
+        let (member_no, ouid) = (person.member_no.unwrap_or_default(), person.ouid.unwrap_or_default());
+        let TruePerson { name, phone, email, .. } = person;
+        let birthday = person.birthday.format("%Y-%m-%d");
+        file.bytes(format!("{number},{name},{phone},{email},{birthday},{member_no},{ouid}\n").as_bytes())?;
     }
     summary.file(PEOPLE, FileCount { rows: people.len() as u64, resent: 0, bytes: file.finish()? });
     Ok(())
