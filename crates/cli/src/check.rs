@@ -5,7 +5,7 @@ use std::path::Path;
 use tributary_connector::Registry;
 use tributary_pipeline::{Diagnostic, Error, Project, RunOptions, diagnostic};
 
-use crate::{Exit, print, tell};
+use crate::{Exit, network, print, tell};
 
 /// Shows everything that is wrong with a pipeline file.
 pub fn show(diagnostics: &[Diagnostic], colour: bool) -> Exit {
@@ -16,7 +16,7 @@ pub fn show(diagnostics: &[Diagnostic], colour: bool) -> Exit {
 }
 
 pub async fn check(path: &Path, registry: &Registry, json: bool, colour: bool) -> Exit {
-    let project = Project::open(path, registry).await;
+    let project = Project::open(path, registry, &network::settings()).await;
     if json {
         let diagnostics = project.as_ref().err().cloned().unwrap_or_default();
         print(&format!("{}\n", serde_json::to_string_pretty(&diagnostics).unwrap_or_default()));
@@ -47,6 +47,9 @@ pub async fn check(path: &Path, registry: &Registry, json: bool, colour: bool) -
     for unchecked in &project.unchecked {
         eprintln!("unchecked: {unchecked} (nobody has seen the stream yet)");
     }
+    for left_out in &project.left_out {
+        eprintln!("left out of the connector's own mapping: {left_out}: the source has no such column");
+    }
     if failed {
         return Exit::Failed;
     }
@@ -55,7 +58,7 @@ pub async fn check(path: &Path, registry: &Registry, json: bool, colour: bool) -
 }
 
 pub async fn plan(path: &Path, registry: &Registry, json: bool, colour: bool) -> Exit {
-    let project = match Project::open(path, registry).await {
+    let project = match Project::open(path, registry, &network::settings()).await {
         Ok(project) => project,
         Err(diagnostics) => return show(&diagnostics, colour),
     };

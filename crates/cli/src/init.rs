@@ -8,7 +8,7 @@ use tributary_pipeline::{Project, parse, sample};
 
 use crate::columns::{Column, flatten};
 use crate::sheet::clip;
-use crate::{Exit, check, preview, print, tell};
+use crate::{Exit, check, network, preview, print, tell};
 
 mod draft;
 mod group;
@@ -36,10 +36,10 @@ pub async fn init(files: &[PathBuf], output: &Path, registry: &Registry, colour:
     };
     let mut text = if sources.is_empty() { draft::template(name) } else { draft::render(name, &sources, true) };
     // What has been guessed must not be in the way of what is known.
-    let mut right = Project::ready(parse(output, &text), registry).await.map(drop);
+    let mut right = Project::ready(parse(output, &text), registry, &network::settings()).await.map(drop);
     if right.is_err() {
         text = draft::render(name, &sources, false);
-        right = Project::ready(parse(output, &text), registry).await.map(drop);
+        right = Project::ready(parse(output, &text), registry, &network::settings()).await.map(drop);
     }
     if let Err(diagnostics) = right {
         check::show(&diagnostics, colour);

@@ -9,6 +9,7 @@ mod columns;
 mod grid;
 mod init;
 mod lakes;
+mod network;
 mod preview;
 mod progress;
 mod query;
@@ -77,6 +78,9 @@ enum Command {
         /// The day that `as_of = "run_date"` stands for; today if not given.
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: Option<chrono::NaiveDate>,
+        /// Stay for as long as a source wants to be left alone, in place of ending with exit code 3.
+        #[arg(long)]
+        wait: bool,
         /// The ledger as JSON on stdout.
         #[arg(long)]
         json: bool,
@@ -168,9 +172,10 @@ async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
         }
         Command::Check { pipeline, json } => check::check(&pipeline, registry, json, colour).await,
         Command::Plan { pipeline, json } => check::plan(&pipeline, registry, json, colour).await,
-        Command::Run { pipeline, accept_replace, take_over, date, json } => {
+        Command::Run { pipeline, accept_replace, take_over, date, wait, json } => {
             let date = date.map_or(RunDate::Today, RunDate::Given);
-            run::run(&pipeline, registry, RunOptions { accept_replace, take_over, date }, json, colour).await
+            let options = RunOptions { accept_replace, take_over, date };
+            run::run(&pipeline, registry, options, run::Manner { json, colour, wait }).await
         }
         Command::Tables { lake, json } => lakes::tables(&lake, json).await,
         Command::Query { lake, sql, json, csv } => query::query(&lake, &sql, json, csv).await,

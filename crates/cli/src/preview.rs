@@ -8,7 +8,7 @@ use tributary_pipeline::{Error, Project, ReadySource};
 
 use crate::columns::{flatten, kind_name};
 use crate::sheet::{Sheet, clip, width};
-use crate::{Exit, check, print, tell};
+use crate::{Exit, check, network, print, tell};
 
 mod mapped;
 
@@ -16,7 +16,7 @@ mod mapped;
 const LINES: usize = 5;
 
 pub async fn preview(path: &Path, wanted: &str, rows: usize, registry: &Registry, colour: bool) -> Exit {
-    let project = match Project::open(path, registry).await {
+    let project = match Project::open(path, registry, &network::settings()).await {
         Ok(project) => project,
         Err(diagnostics) => return check::show(&diagnostics, colour),
     };

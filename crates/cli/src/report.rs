@@ -8,7 +8,7 @@ use crate::grid::{Grid, count};
 
 /// The whole report.
 pub fn render(summary: &Summary) -> String {
-    if !summary.new && summary.errors.is_empty() {
+    if !summary.new && summary.errors.is_empty() && summary.waiting.is_none() {
         return "nothing new\n".into();
     }
     let mut text = String::new();

@@ -1,20 +1,32 @@
 //! `run`: progress while it goes on, the ledger at the end.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use tributary_connector::{Kind, Registry, Retry};
+use tributary_connector::Registry;
 use tributary_pipeline::{Error, Project, RunOptions};
 
 use crate::progress::Progress;
-use crate::{Exit, check, print, report, tell};
+use crate::{Exit, check, network, print, report, tell};
 
-pub async fn run(path: &Path, registry: &Registry, options: RunOptions, json: bool, colour: bool) -> Exit {
-    let project = match Project::open(path, registry).await {
+/// How a run is shown, and how long it stays.
+pub struct Manner {
+    /// The ledger as JSON.
+    pub json: bool,
+    pub colour: bool,
+    /// Stay for as long as a source wants to be left alone.
+    pub wait: bool,
+}
+
+pub async fn run(path: &Path, registry: &Registry, options: RunOptions, manner: Manner) -> Exit {
+    let Manner { json, colour, wait } = manner;
+    let progress = Arc::new(Progress::new());
+    let http = network::of_run(progress.clone(), wait);
+    let project = match Project::open(path, registry, &http).await {
         Ok(project) => project,
         Err(diagnostics) => return check::show(&diagnostics, colour),
     };
-    let progress = Progress::new();
-    let outcome = tributary_pipeline::run(&project, &options, &progress).await;
+    let outcome = tributary_pipeline::run(&project, &options, progress.as_ref()).await;
     progress.finish();
     let summary = match outcome {
         Ok(summary) => summary,
@@ -22,16 +34,7 @@ pub async fn run(path: &Path, registry: &Registry, options: RunOptions, json: bo
         Err(e) => {
             let hint = e.hint();
             tell(&e, hint);
-            return match &e {
-                Error::Connector(e) if e.kind == Kind::Quota => {
-                    if let Retry::After(wait) = e.retry {
-                        let back = chrono::Utc::now() + wait;
-                        eprintln!("waiting: come back at {}", back.format("%Y-%m-%d %H:%M:%S UTC"));
-                    }
-                    Exit::Waiting
-                }
-                _ => Exit::Failed,
-            };
+            return Exit::Failed;
         }
     };
     if json {
@@ -45,5 +48,14 @@ pub async fn run(path: &Path, registry: &Registry, options: RunOptions, json: bo
     for error in &summary.errors {
         eprintln!("error: {error}");
     }
-    if summary.errors.is_empty() { Exit::Done } else { Exit::Failed }
+    if !summary.errors.is_empty() {
+        return Exit::Failed;
+    }
+    match summary.waiting {
+        Some(until) => {
+            eprintln!("waiting: come back at {}, or run with `--wait`", until.format("%Y-%m-%d %H:%M:%S UTC"));
+            Exit::Waiting
+        }
+        None => Exit::Done,
+    }
 }

@@ -9,11 +9,15 @@
 mod claims;
 pub mod config;
 pub mod diagnostic;
+mod edge;
+mod evolve;
 pub mod observe;
 mod project;
 mod raw;
 mod run;
 pub mod sample;
+mod schema_event;
+mod shipped;
 mod sync;
 mod validate;
 

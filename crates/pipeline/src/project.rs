@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use chrono::NaiveDate;
 use tributary_clean::{Checker, Expr, IdentifierMapping, Mapping};
-use tributary_connector::{Connector, Registry, Stream};
+use tributary_connector::http::Settings;
+use tributary_connector::{Connector, Error as ConnectorError, Registry, Stream};
 use tributary_lake::{Lake, Location};
 use tributary_mart::{AsOf, Parameters};
 use tributary_merge::certain::Rule;
@@ -16,18 +17,21 @@ use tributary_merge::{FieldRule, IdentifierRule, Rules};
 
 use crate::config::{self, FieldExpr, Map, Merge, Parsed, Pipeline, Source, Strength};
 use crate::diagnostic::{self, Diagnostic};
-use crate::{Columns, ExprError, Expressions, Model, raw, validate};
+use crate::evolve::{self, Policy};
+use crate::{Columns, ExprError, Expressions, Model, raw, shipped, validate};
 
 /// A pipeline, checked and ready.
 pub struct Project {
     pub pipeline: Pipeline,
     pub sources: Vec<ReadySource>,
     pub mappings: Vec<Mapping>,
-    /// Mapping → line of its `[[map]]`.
+    /// Mapping → line of its `[[map]]`; a connector's own has none.
     pub lines: BTreeMap<String, usize>,
     pub rules: Rules,
     /// What could not be checked because nobody has seen the stream yet.
     pub unchecked: Vec<String>,
+    /// What connectors' own mappings leave out, because a source lacks the columns.
+    pub left_out: Vec<String>,
 }
 
 /// A source with its connector and streams.
@@ -37,6 +41,8 @@ pub struct ReadySource {
     pub streams: Vec<Stream>,
     pub batch_rows: u64,
     pub max_rejected: Option<config::MaxRejected>,
+    /// What becomes of columns that are new or have another type.
+    pub schema: Policy,
     /// Why its streams are not known.
     pub undiscovered: Option<tributary_connector::Error>,
 }
@@ -54,15 +60,15 @@ impl Project {
     ///
     /// # Errors
     /// Everything that is wrong with it, in the order of the file.
-    pub async fn open(path: &Path, registry: &Registry) -> Result<Self, Vec<Diagnostic>> {
-        Self::ready(config::load(path), registry).await
+    pub async fn open(path: &Path, registry: &Registry, http: &Settings) -> Result<Self, Vec<Diagnostic>> {
+        Self::ready(config::load(path), registry, http).await
     }
 
     /// The same for a pipeline that is not, or not yet, in a file.
     ///
     /// # Errors
     /// As [`Self::open`].
-    pub async fn ready(parsed: Parsed, registry: &Registry) -> Result<Self, Vec<Diagnostic>> {
+    pub async fn ready(parsed: Parsed, registry: &Registry, http: &Settings) -> Result<Self, Vec<Diagnostic>> {
         let mut diagnostics = parsed.diagnostics;
         let Some(pipeline) = parsed.pipeline else { return Err(diagnostics) };
         let lake = match Location::parse(&pipeline.lake.value) {
@@ -72,12 +78,24 @@ impl Project {
                 None
             }
         };
+        let http = &with_key(&pipeline, http, &mut diagnostics).await;
         let mut known = Known::default();
         let mut sources = Vec::new();
+        let mut shipped_maps = Vec::new();
         for source in &pipeline.sources {
             let mapped = pipeline.maps.iter().filter(|map| map.from.source.value == source.name.value);
-            let mapped: BTreeSet<&str> = mapped.map(|map| map.from.stream.value.as_str()).collect();
-            if let Some(ready) = ready(source, &mapped, registry, lake.as_ref(), &mut known).await {
+            let mut mapped: BTreeSet<&str> = mapped.map(|map| map.from.stream.value.as_str()).collect();
+            let shipped = match registry.get(&source.connector.value) {
+                Ok(factory) => shipped::maps(source, factory.as_ref(), &pipeline.maps).unwrap_or_else(|why| {
+                    diagnostics.push(pipeline.diagnostic(source.connector.span, why));
+                    Vec::new()
+                }),
+                Err(_) => Vec::new(),
+            };
+            mapped.extend(shipped::streams(&shipped));
+            let ready = ready(source, &mapped, registry, http, lake.as_ref(), &mut known).await;
+            shipped_maps.extend(shipped);
+            if let Some(ready) = ready {
                 sources.push(ready);
             }
         }
@@ -98,7 +116,17 @@ impl Project {
         let mut lines = BTreeMap::new();
         let mut mappings: Vec<Mapping> = Vec::new();
         let mut unchecked = Vec::new();
-        for map in &pipeline.maps {
+        let mut left_out = Vec::new();
+        let mut fitted = Vec::new();
+        for map in shipped_maps {
+            let stream = (map.from.source.value.clone(), map.from.stream.value.clone());
+            if known.schemas.contains_key(&stream) {
+                let (map, out) = shipped::fit(map, &checker);
+                left_out.extend(out);
+                fitted.extend(map);
+            }
+        }
+        for (map, own) in pipeline.maps.iter().map(|map| (map, true)).chain(fitted.iter().map(|map| (map, false))) {
             let Some(mut mapping) = mapping(map, &pipeline, &known) else { continue };
             let same = mappings
                 .iter()
@@ -110,11 +138,13 @@ impl Project {
             if !known.schemas.contains_key(&(mapping.source.clone(), mapping.stream.clone())) {
                 unchecked.push(format!("line {}: {}", pipeline.line(map.span), mapping.id));
             }
-            lines.insert(mapping.id.clone(), pipeline.line(map.span));
+            if own {
+                lines.insert(mapping.id.clone(), pipeline.line(map.span));
+            }
             mappings.push(mapping);
         }
         let rules = rules(pipeline.merge.as_ref().unwrap_or(&Merge::default()));
-        Ok(Self { pipeline, sources, mappings, lines, rules, unchecked })
+        Ok(Self { pipeline, sources, mappings, lines, rules, unchecked, left_out })
     }
 
     /// The parameters of the marts on a day.
@@ -217,16 +247,35 @@ impl Model for CustomerModel {
     }
 }
 
+/// How this pipeline does HTTP: with the key that it names for stored tokens.
+async fn with_key(pipeline: &Pipeline, http: &Settings, diagnostics: &mut Vec<Diagnostic>) -> Settings {
+    let mut http = http.clone();
+    if let Some(key) = &pipeline.token_key {
+        match key.resolve().await {
+            Ok(key) => http.token_key = Some(key),
+            Err(ConnectorError { message, hint, .. }) => {
+                let mut diagnostic = pipeline.diagnostic(pipeline.name.span, format!("`http.token_key`: {message}"));
+                if let Some(hint) = hint {
+                    diagnostic = diagnostic.help(hint);
+                }
+                diagnostics.push(diagnostic);
+            }
+        }
+    }
+    http
+}
+
 async fn ready(
     source: &Source,
     mapped: &BTreeSet<&str>,
     registry: &Registry,
+    http: &Settings,
     lake: Option<&Lake>,
     known: &mut Known,
 ) -> Option<ReadySource> {
     let name = source.name.value.clone();
     let factory = registry.get(&source.connector.value).ok()?;
-    let context = source.context();
+    let context = source.context(http);
     // What is wrong with the configuration is said by the validation, with its place. What is right in it may be enough to
     // know the columns, so that mistakes in a mapping are said with it.
     let connector = match factory.build(source.config.clone(), &context) {
@@ -237,41 +286,56 @@ async fn ready(
         Ok(streams) => (streams, None),
         Err(e) => (Vec::new(), Some(e)),
     };
-    match (&undiscovered, lake) {
-        (None, _) => {
+    match &undiscovered {
+        None => {
             known.streams.insert(name.clone(), streams.iter().map(|stream| stream.name.clone()).collect());
         }
+        Some(_) => {}
+    }
+    if let Some(lake) = lake {
         // What was discovered last is in the lake.
-        (Some(_), Some(lake)) => {
-            for stream in mapped {
-                if let Ok(Some(table)) = lake.table(&raw::table_name(&name, stream)).await {
-                    let schema = Schema::new(raw::own_columns(table.schema()));
-                    let id = (name.clone(), (*stream).to_owned());
-                    known.schemas.insert(id.clone(), Arc::new(schema));
-                    // Not known from here; to look for older versions of records is right in either case.
-                    known.keyed.insert(id);
-                }
+        for stream in mapped.iter().filter(|stream| !streams.iter().any(|shown| shown.name == **stream)) {
+            if let Ok(Some(table)) = lake.table(&raw::table_name(&name, stream)).await {
+                let schema = Schema::new(raw::own_columns(table.schema()));
+                let id = (name.clone(), (*stream).to_owned());
+                known.schemas.insert(id.clone(), Arc::new(schema));
+                // Not known from here; to look for older versions of records is right in either case.
+                known.keyed.insert(id);
             }
         }
-        (Some(_), None) => {}
     }
     if let Some(wanted) = &source.streams {
         streams.retain(|stream| wanted.iter().any(|name| name.value == stream.name));
     }
-    for stream in &mut streams {
-        if let Some(lake) = lake
-            && let Ok(Some(table)) = lake.table(&raw::table_name(&name, &stream.name)).await
-        {
-            stream.schema = adopt(&stream.schema, table.schema());
-        }
+    for stream in &streams {
+        let table = match lake {
+            Some(lake) => lake.table(&raw::table_name(&name, &stream.name)).await.ok().flatten(),
+            None => None,
+        };
+        let table = table.as_ref().map(|table| table.schema().as_ref());
+        // What the policy refuses is said by the run, for that stream alone.
+        let layout = evolve::fit(stream, table, source.schema).or_else(|_| evolve::fit(stream, table, Policy::Extra));
+        let Ok(layout) = layout else { continue };
+        let layout = match table {
+            Some(table) => layout.adopt(table),
+            None => layout,
+        };
         let id = (name.clone(), stream.name.clone());
-        known.schemas.insert(id.clone(), stream.schema.clone());
+        known.schemas.insert(id.clone(), layout.table);
         if !stream.primary_key.is_empty() {
             known.keyed.insert(id);
         }
     }
     let batch_rows = source.batch_rows;
-    Some(ReadySource { name, connector, streams, batch_rows, max_rejected: source.max_rejected, undiscovered })
+    Some(ReadySource {
+        name,
+        connector,
+        streams,
+        batch_rows,
+        max_rejected: source.max_rejected,
+        schema: source.schema,
+        undiscovered,
+    })
 }
 
 /// A configuration without the keys its schema does not know.
@@ -279,29 +343,6 @@ fn known_part(config: &serde_json::Value, schema: &serde_json::Value) -> serde_j
     let known = |key: &str| schema["properties"].get(key).is_some();
     let kept = config.as_object().into_iter().flatten().filter(|(key, _)| known(key));
     serde_json::Value::Object(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
-}
-
-/// The stream's schema as the lake already has it: nested columns keep the lake's shape (what is new in them goes to
-/// `_extra`), and columns that the source no longer shows stay.
-pub(crate) fn adopt(stream: &Schema, lake: &Schema) -> SchemaRef {
-    let own = raw::own_columns(lake);
-    let there = |name: &str| own.iter().find(|field| field.name() == name);
-    let mut fields: Vec<Field> = stream
-        .fields()
-        .iter()
-        .map(|field| match there(field.name()) {
-            Some(lake) if lake.data_type().is_nested() => {
-                field.as_ref().clone().with_data_type(lake.data_type().clone())
-            }
-            _ => field.as_ref().clone(),
-        })
-        .collect();
-    for field in own {
-        if stream.field_with_name(field.name()).is_err() {
-            fields.push(field);
-        }
-    }
-    Arc::new(Schema::new(fields))
 }
 
 fn expr(expr: &FieldExpr) -> Expr {

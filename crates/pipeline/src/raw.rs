@@ -15,16 +15,51 @@ use tributary_connector::decode::{Decoded, decode};
 use tributary_connector::{Page, Rejected, Stream};
 use tributary_lake::{Keys, TableName, TableSpec, key_number, key_of};
 use tributary_model::{Personal, plain};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-/// How many columns of a raw table are ours; they follow the stream's.
-const OURS: usize = 13;
+/// The columns of a raw table that are ours; they follow the stream's.
+const OURS: [&str; 13] = [
+    "_extra",
+    "_error",
+    "_bytes",
+    "_source_key",
+    "_op",
+    "_scope",
+    "_version",
+    "_incarnation",
+    "_epoch",
+    "_row",
+    "_line",
+    "_commit",
+    "_read_at",
+];
 
-/// `raw.<source>_<stream>` for a stream's schema.
-pub fn spec(source: &str, stream: &Stream) -> TableSpec {
+/// What a source's column is called that has a name of ours.
+const THEIRS: &str = "__source";
+
+/// The name in the raw table of a source's column.
+pub fn column_name(name: &str) -> String {
+    if OURS.contains(&name) { format!("{name}{THEIRS}") } else { name.to_owned() }
+}
+
+/// Whether a raw table's column is ours.
+pub fn is_ours(name: &str) -> bool {
+    OURS.contains(&name)
+}
+
+/// The name at the source of a raw table's column.
+pub fn source_name(name: &str) -> String {
+    match name.strip_suffix(THEIRS) {
+        Some(theirs) if OURS.contains(&theirs) => theirs.to_owned(),
+        _ => name.to_owned(),
+    }
+}
+
+/// `raw.<source>_<stream>` with the stream's columns as they lie in the lake.
+pub fn spec(source: &str, stream: &str, own: &Schema) -> TableSpec {
     let number = |name: &str| plain(name, DataType::Int64, Personal::None);
     let text = |name: &str, personal| plain(name, DataType::Utf8, personal);
-    let mut fields: Vec<Field> = stream.schema.fields().iter().map(|field| field.as_ref().clone()).collect();
+    let mut fields: Vec<Field> = own.fields().iter().map(|field| field.as_ref().clone()).collect();
     fields.extend([
         text("_extra", Personal::Identifier),
         text("_error", Personal::None),
@@ -40,17 +75,22 @@ pub fn spec(source: &str, stream: &Stream) -> TableSpec {
         number("_commit"),
         plain("_read_at", DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), Personal::None),
     ]);
-    TableSpec { name: table_name(source, &stream.name), schema: Arc::new(Schema::new(fields)) }
+    TableSpec { name: table_name(source, stream), schema: Arc::new(Schema::new(fields)) }
 }
 
-/// The name of a stream's raw table.
+/// The name of a stream's raw table: lower case, so that SQL needs no quotes for it.
 pub fn table_name(source: &str, stream: &str) -> TableName {
-    TableName::new("raw", format!("{source}_{stream}"))
+    TableName::new("raw", format!("{source}_{}", stream.to_lowercase()))
 }
 
 /// The stream's own columns of a raw table's schema.
 pub fn own_columns(schema: &Schema) -> Vec<Field> {
-    schema.fields().iter().filter(|field| !field.name().starts_with('_')).map(|field| field.as_ref().clone()).collect()
+    schema
+        .fields()
+        .iter()
+        .filter(|field| !OURS.contains(&field.name().as_str()))
+        .map(|field| field.as_ref().clone())
+        .collect()
 }
 
 /// What every row of a run of a stream has in common.
@@ -77,6 +117,14 @@ pub struct Prepared {
     pub undecodable: u64,
     pub bytes: u64,
     pub misfits: BTreeMap<String, u64>,
+}
+
+impl Prepared {
+    /// Per row its version, where there is one.
+    pub fn versions(&self) -> Option<&StringArray> {
+        // `_op`, `_scope`, `_version`, `_incarnation` and `_line` come last before those that are filled at commit.
+        self.columns.get(self.columns.len().checked_sub(3)?)?.as_string_opt::<i32>()
+    }
 }
 
 impl Shape {
@@ -166,7 +214,7 @@ impl Shape {
         let stacked = |good: ArrayRef, bad: ArrayRef| arrow::compute::concat(&[&good, &bad]);
         let nulls = |kind: &DataType, count: usize| new_null_array(kind, count);
         let own = decoded.batch.num_columns();
-        let mut columns = Vec::with_capacity(own + OURS);
+        let mut columns = Vec::with_capacity(own + OURS.len());
         for column in decoded.batch.columns() {
             columns.push(if bad == 0 {
                 column.clone()
@@ -177,7 +225,7 @@ impl Shape {
         let text = |value: &str, count: usize| Arc::new(StringArray::from(vec![value; count])) as ArrayRef;
         let extra = Arc::new(decoded.extra) as ArrayRef;
         let keys_column = Arc::new(source_keys) as ArrayRef;
-        let op = text("upsert", good);
+        let op = text(page.op.as_str(), good);
         let version = match self.version_column {
             Some(at) => version_text(decoded.batch.column(at))?,
             None => match &page.version {
@@ -218,7 +266,7 @@ impl Shape {
 
     /// A control row: rows of `scope` that came before are withdrawn.
     pub fn withdrawal(&self, scope: &str) -> Prepared {
-        let own = self.schema.fields().len() - OURS;
+        let own = self.schema.fields().len() - OURS.len();
         let mut columns: Vec<ArrayRef> =
             self.schema.fields().iter().take(own).map(|field| new_null_array(field.data_type(), 1)).collect();
         let text = |value: &str| Arc::new(StringArray::from(vec![value])) as ArrayRef;
@@ -315,7 +363,7 @@ fn version_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 /// Per row, a hash of everything in it but its place.
 fn content_hashes(batch: &RecordBatch, extra: &StringArray, page: &Page) -> Result<Vec<u64>, ArrowError> {
     let version = page.version.as_deref().unwrap_or_default();
-    let mut hashes = vec![xxh3_64(version.as_bytes()); batch.num_rows()];
+    let mut hashes = vec![xxh3_64_with_seed(version.as_bytes(), page.op as u64); batch.num_rows()];
     for column in batch.columns().iter().map(AsRef::as_ref).chain([extra as &dyn Array]) {
         hash_into(&mut hashes, column)?;
     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tributary_connector::Retry;
 use tributary_clean::stage::Reason;
 use tributary_engine::{Options, Session};
 use tributary_lake::{Claims, Lake, Lease, Location, RunRecord, StageLog, StreamId, StreamLog, TableName, fault};
@@ -75,6 +76,9 @@ pub struct Summary {
     /// The pipeline of the lake that makes the stages after `clean`, if it is another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stages_of: Option<String>,
+    /// When a stream whose source wants to be left alone may go on; a run before that asks in vain.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<DateTime<Utc>>,
     /// What could not be taken, in words.
     pub errors: Vec<String>,
     pub warnings: Vec<String>,
@@ -190,11 +194,16 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
 }
 
 fn describe(project: &Project, id: &str, reason: &Reason) -> String {
-    let line = project.lines.get(id).copied().unwrap_or_default();
+    let line = project.lines.get(id).copied();
     match reason {
         Reason::First => "first time".into(),
         Reason::Missing(table) => format!("rebuild: `{table}` is gone"),
-        Reason::Changed => format!("rebuild: `[[map]]` line {line} changed, or its source's zone, region or currency"),
+        Reason::Changed => match line {
+            Some(line) => format!("rebuild: `[[map]]` line {line} changed, or its source's zone, region or currency"),
+            None => {
+                "rebuild: the connector's own mapping changed, or its source's columns, zone, region or currency".into()
+            }
+        },
         Reason::Normalisers => "rebuild: the normalisers are of another version".into(),
         Reason::NewRows => "its stream has new rows".into(),
         Reason::Gone => "its `[[map]]` is gone: its rows go too".into(),
@@ -241,6 +250,7 @@ pub async fn run(project: &Project, options: &RunOptions, observer: &dyn Observe
     let status = match &outcome {
         Err(_) => "failed",
         Ok(()) if !summary.errors.is_empty() => "incomplete",
+        Ok(()) if summary.waiting.is_some() => "waiting",
         Ok(()) if !summary.new => "nothing new",
         Ok(()) => "done",
     };
@@ -279,6 +289,12 @@ async fn stages(
         if let Some(e) = &source.undiscovered {
             let hint = e.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
             let what = format!("source `{}` could not be looked at: {e}{hint}", source.name);
+            if let Retry::After(wait) = e.retry {
+                let until = Utc::now() + chrono::TimeDelta::from_std(wait).unwrap_or_default();
+                summary.waiting = Some(summary.waiting.map_or(until, |other| other.min(until)));
+                summary.warnings.push(what);
+                continue;
+            }
             let read_before = project.mappings.iter().any(|mapping| mapping.source == source.name)
                 && e.kind == tributary_connector::Kind::NotFound
                 && read_before(project, lake, &source.name).await?;
@@ -293,8 +309,23 @@ async fn stages(
                 observer,
                 batch_rows: source.batch_rows,
                 accept_replace: options.accept_replace.contains(&id),
+                schema: source.schema,
+                run: &summary.run,
             };
             let report = sync.stream(&source.name, source.connector.as_ref(), stream).await?;
+            if let Some(stopped) = &report.stopped {
+                let hint = stopped.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
+                match stopped.until {
+                    Some(until) => {
+                        summary.waiting = Some(summary.waiting.map_or(until, |other| other.min(until)));
+                        summary.warnings.push(format!("{id}: waits: {}{hint}", stopped.why));
+                    }
+                    None => summary.errors.push(format!("{id}: {}{hint}", stopped.why)),
+                }
+            }
+            for (column, change) in &report.columns {
+                summary.warnings.push(format!("{id}: column `{column}`: {change} (see `ops.schema_event`)"));
+            }
             summary.new |= report.batches > 0;
             let table = raw::table_name(&source.name, &stream.name);
             epochs.insert(table.clone(), rows_so_far(&report.totals));

@@ -10,6 +10,7 @@ use tributary_connector::{Connector, Error as ConnectorError, Event, ReadRequest
 use tributary_engine::{Options, Session};
 use tributary_lake::{Lake, Location};
 
+use crate::evolve::{self, Policy};
 use crate::raw::{self, Place, Shape};
 use crate::run::Error;
 
@@ -31,7 +32,7 @@ impl Sample {
     pub fn columns(&self) -> RecordBatch {
         let schema = self.rows.schema();
         let keep = |(at, name): &(usize, &String)| {
-            !name.starts_with('_') || (*name == "_extra" && self.rows.column(*at).null_count() < self.rows.num_rows())
+            !raw::is_ours(name) || (*name == "_extra" && self.rows.column(*at).null_count() < self.rows.num_rows())
         };
         let names: Vec<_> = schema.fields().iter().map(|field| field.name()).collect();
         let kept: Vec<usize> = names.into_iter().enumerate().filter(keep).map(|(at, _)| at).collect();
@@ -44,8 +45,9 @@ impl Sample {
 /// # Errors
 /// If it cannot be read.
 pub async fn sample(source: &str, connector: &dyn Connector, stream: &Stream, limit: usize) -> Result<Sample, Error> {
-    let schema = raw::spec(source, stream).schema;
-    let shape = Arc::new(Shape::new(schema.clone(), stream, source, [0; 32]));
+    let layout = evolve::fit(stream, None, Policy::Evolve).map_err(Error::Connector)?;
+    let schema = raw::spec(source, &stream.name, &layout.table).schema;
+    let shape = Arc::new(Shape::new(schema.clone(), &layout.stream, source, [0; 32]));
     let read_at = chrono::Utc::now().timestamp_micros();
     let request = ReadRequest { stream: stream.clone(), state: State::default() };
     let mut reader = connector.read(request).await.map_err(Error::Connector)?;

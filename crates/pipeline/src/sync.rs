@@ -9,23 +9,27 @@
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use chrono::{DateTime, TimeDelta, Utc};
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tributary_connector::{
-    Connector, Error as ConnectorError, Event, Kind, Position, ReadRequest, State, Stream, Withdrawal,
+    Connector, Error as ConnectorError, Event, Kind, Position, ReadRequest, Retry, State, Stream, Withdrawal,
 };
 use tributary_engine::Session;
 use tributary_lake::{
     DataFile, Lake, StreamId, StreamLog, Table, TableSpec, TableWriter, WriterOptions, fault, key_number,
 };
 
+use crate::edge::{self, Edge};
+use crate::evolve::{self, Policy};
 use crate::observe::{Note, Observer};
 use crate::raw::{self, Place, Prepared, Shape};
 use crate::run::Error;
+use crate::schema_event;
 
 /// Bytes of a segment kept in memory before it gets files of its own, and of a batch before it is written.
 const HELD_BYTES: usize = 32 << 20;
@@ -68,6 +72,21 @@ pub struct Report {
     pub epoch: i64,
     /// Partitions that could not be taken: name, why, hint.
     pub errors: Vec<(String, String, Option<String>)>,
+    /// What ended the reading before the stream's end. What was committed until then stays.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stopped>,
+    /// Columns that the source shows differently than before: name and how.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<(String, &'static str)>,
+}
+
+/// Why a stream was not read to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stopped {
+    pub why: String,
+    pub hint: Option<String>,
+    /// When it may go on, if the source says so: the stream is parked until then, and that is no failure.
+    pub until: Option<DateTime<Utc>>,
 }
 
 /// What a stream is synced with.
@@ -78,6 +97,10 @@ pub struct Sync<'a> {
     pub batch_rows: u64,
     /// Whether a replacement may withdraw over half of a file's keys.
     pub accept_replace: bool,
+    /// What becomes of columns that are new or have another type.
+    pub schema: Policy,
+    /// The run's id.
+    pub run: &'a str,
 }
 
 enum Pending {
@@ -92,16 +115,40 @@ impl Sync<'_> {
     /// What ended the reading. What was committed stays; the next run goes on from there.
     pub async fn stream(&self, source: &str, connector: &dyn Connector, stream: &Stream) -> Result<Report, Error> {
         self.observer.note(Note::Stream { source, stream: &stream.name });
-        let table = self.lake.ensure_table(&raw::spec(source, stream)).await?;
-        // The lake's own form of a nested type (the names within a list) is what files must have.
-        let stream = &Stream { schema: crate::project::adopt(&stream.schema, table.schema()), ..stream.clone() };
-        let spec = raw::spec(source, stream);
+        let columns = schema_event::record(self.lake, self.run, source, stream, self.schema).await?;
+        let there = self.lake.table(&raw::table_name(source, &stream.name)).await?;
+        let fitted = evolve::fit(stream, there.as_ref().map(|table| table.schema().as_ref()), self.schema);
+        let (layout, refused) = match fitted {
+            Ok(layout) => (layout, None),
+            // The table is as it was; what it holds is still to be seen by the stages.
+            Err(e) => {
+                let lake = there.as_ref().map(|table| table.schema().as_ref());
+                (evolve::fit(stream, lake, Policy::Extra).map_err(Error::Connector)?, Some(e))
+            }
+        };
+        let table = self.lake.ensure_table(&raw::spec(source, &stream.name, &layout.table)).await?;
+        let layout = layout.adopt(table.schema());
+        let stream = &layout.stream;
+        let spec = raw::spec(source, &stream.name, &layout.table);
         let id = StreamId { source: source.into(), stream: stream.name.clone(), incarnation: 1 };
         let log = StreamLog::open(self.lake, &table, id).await?;
-        let state = log.positions.iter().map(|(p, at)| (Arc::from(p.as_str()), Position(at.clone()))).collect();
+        let state = log
+            .positions
+            .iter()
+            .filter(|(partition, _)| *partition != edge::NAME)
+            .map(|(p, at)| (Arc::from(p.as_str()), Position(at.clone())))
+            .collect();
         let request = ReadRequest { stream: stream.clone(), state: State(state) };
-        let mut reader = connector.read(request).await.map_err(Error::Connector)?;
         let shape = Arc::new(Shape::new(spec.schema.clone(), stream, source, self.lake.key("source key")));
+        let mut stopped = refused;
+        let mut reader = None;
+        if stopped.is_none() {
+            match connector.read(request).await {
+                Ok(opened) => reader = Some(opened),
+                Err(e) => stopped = Some(e),
+            }
+        }
+        let edge = Edge::read(log.positions.get(edge::NAME));
         let mut work = Work {
             sync: self,
             shape: shape.clone(),
@@ -110,6 +157,7 @@ impl Sync<'_> {
             log,
             batch: Batch::default(),
             segment: Segment::default(),
+            edge,
             report: Report {
                 source: source.into(),
                 stream: stream.name.clone(),
@@ -120,15 +168,29 @@ impl Sync<'_> {
                 version: 0,
                 epoch: 0,
                 errors: Vec::new(),
+                stopped: None,
+                columns: columns.into_iter().map(|found| (found.column, found.change.as_str())).collect(),
             },
         };
+        work.remember_edge();
 
         let ahead = std::thread::available_parallelism().map_or(2, usize::from) + 1;
         let mut queue: VecDeque<Pending> = VecDeque::new();
-        let mut ended = false;
+        let mut ended = reader.is_none();
         loop {
-            while !ended && queue.len() < ahead {
-                match reader.next().await.map_err(Error::Connector)? {
+            while !ended
+                && queue.len() < ahead
+                && let Some(reader) = &mut reader
+            {
+                let event = match reader.next().await {
+                    Ok(event) => event,
+                    // What is complete is committed all the same.
+                    Err(e) => {
+                        stopped = Some(e);
+                        None
+                    }
+                };
+                match event {
                     None => ended = true,
                     Some(Event::Page(page)) => {
                         let (shape, partition) = (shape.clone(), page.partition.clone());
@@ -151,10 +213,32 @@ impl Sync<'_> {
         }
         work.segment.drop_all().await;
         work.commit().await?;
-        let report = work.finish();
+        let mut report = work.finish();
+        report.stopped = stopped.as_ref().map(Stopped::from);
         self.observer.note(Note::StreamDone { rows: report.counts.read });
         Ok(report)
     }
+}
+
+impl From<&ConnectorError> for Stopped {
+    fn from(error: &ConnectorError) -> Self {
+        let until = match error.retry {
+            Retry::After(wait) => TimeDelta::from_std(wait).ok().and_then(|wait| Utc::now().checked_add_signed(wait)),
+            _ => None,
+        };
+        Self { why: in_full(error), hint: error.hint.clone(), until }
+    }
+}
+
+/// An error with all that caused it.
+fn in_full(error: &ConnectorError) -> String {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        message.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    message
 }
 
 /// What was read since the last commit and is to be committed next.
@@ -168,6 +252,7 @@ struct Batch {
     positions: BTreeMap<String, serde_json::Value>,
     counts: Counts,
     controls: u64,
+    edge: Edge,
     /// Half a key, and a hash of the last content seen; the content holds the key, so that half of it is enough here.
     seen: HashTable<(u64, u64)>,
 }
@@ -183,6 +268,7 @@ struct Segment {
     /// Keys of this segment, if it may replace another.
     keys: Option<HashSet<u128>>,
     refused: Option<(String, ConnectorError)>,
+    edge: Edge,
 }
 
 #[derive(Default)]
@@ -207,10 +293,28 @@ struct Work<'a> {
     log: StreamLog,
     batch: Batch,
     segment: Segment,
+    /// The newest rows of what is committed.
+    edge: Edge,
     report: Report,
 }
 
 impl Work<'_> {
+    /// Whether rows have a place in an order that the source gave them, so that the newest can be told.
+    fn has_edge(&self) -> bool {
+        self.shape.keyed() && self.shape.stream.version.is_some()
+    }
+
+    /// The newest rows of what was read before are known as if they had just come.
+    fn remember_edge(&mut self) {
+        for (key, content) in self.edge.rows() {
+            if let Entry::Vacant(free) =
+                self.batch.seen.entry(spread(key), |(there, _)| *there == key, |(there, _)| spread(*there))
+            {
+                free.insert((key, content));
+            }
+        }
+    }
+
     async fn place(&mut self) -> Result<Place, Error> {
         let (commit, read_at) = match self.batch.place {
             Some(place) => place,
@@ -259,9 +363,11 @@ impl Work<'_> {
         }
         if self.batch.seen.len() > REMEMBERED_KEYS {
             self.batch.seen.clear();
+            self.remember_edge();
         }
         let mut keep = vec![true; prepared.rows];
         let mut duplicates = 0;
+        let versions = if self.has_edge() { prepared.versions() } else { None };
         for (row, (key, content)) in prepared.keys.iter().enumerate() {
             let key = *key as u64;
             let last = match self.batch.seen.entry(spread(key), |(there, _)| *there == key, |(there, _)| spread(*there))
@@ -272,6 +378,9 @@ impl Work<'_> {
                     None
                 }
             };
+            if let Some(versions) = versions.filter(|versions| versions.is_valid(row)) {
+                self.segment.edge.add(key, versions.value(row), *content);
+            }
             if last == Some(*content) {
                 duplicates += 1;
                 if let Some(keep) = keep.get_mut(row) {
@@ -311,19 +420,14 @@ impl Work<'_> {
     }
 
     fn fail(&mut self, partition: String, error: &ConnectorError) {
-        let mut message = error.to_string();
-        let mut source = std::error::Error::source(error);
-        while let Some(cause) = source {
-            message.push_str(&format!(": {cause}"));
-            source = cause.source();
-        }
-        self.report.errors.push((partition, message, error.hint.clone()));
+        self.report.errors.push((partition, in_full(error), error.hint.clone()));
     }
 
     /// Drops the segment at hand. Its keys are forgotten with it: what comes next must not count as sent twice.
     async fn void(&mut self) {
         if self.segment.counts.read > 0 {
             self.batch.seen.clear();
+            self.remember_edge();
         }
         self.segment.drop_all().await;
     }
@@ -399,6 +503,7 @@ impl Work<'_> {
             *sum.misfits.entry(column).or_default() += count;
         }
         self.batch.controls += segment.controls;
+        self.batch.edge.extend(segment.edge);
         for (partition, position) in positions {
             self.batch.positions.insert(partition.to_string(), position.map_or(serde_json::Value::Null, |at| at.0));
         }
@@ -433,9 +538,19 @@ impl Work<'_> {
 
     async fn commit(&mut self) -> Result<(), Error> {
         self.flush().await?;
-        let batch = std::mem::take(&mut self.batch);
+        let mut batch = std::mem::take(&mut self.batch);
         if batch.positions.is_empty() {
             return Ok(());
+        }
+        if self.is_known(&batch) {
+            self.add_counts(batch.counts);
+            return Ok(());
+        }
+        let mut edge = self.edge.clone();
+        edge.extend(std::mem::take(&mut batch.edge));
+        edge.cut();
+        if self.has_edge() {
+            batch.positions.insert(edge::NAME.into(), edge.write());
         }
         let mut files = batch.files;
         if let Some(sink) = batch.sink {
@@ -467,6 +582,14 @@ impl Work<'_> {
         self.log.commit(self.sync.lake, &mut self.table, files, batch.positions, named, commit).await?;
         self.sync.observer.note(Note::Committed { rows: counts.read });
         fault::point("sync.batch.done")?;
+        self.edge = edge;
+        self.remember_edge();
+        self.add_counts(counts);
+        self.report.batches += 1;
+        Ok(())
+    }
+
+    fn add_counts(&mut self, counts: Counts) {
         let sum = &mut self.report.counts;
         sum.read += counts.read;
         sum.written += counts.written;
@@ -477,8 +600,16 @@ impl Work<'_> {
         for (column, count) in counts.misfits {
             *sum.misfits.entry(column).or_default() += count;
         }
-        self.report.batches += 1;
-        Ok(())
+    }
+
+    /// Whether a batch says nothing that is not committed already: only rows of the cursor's edge came, and the positions
+    /// are what they were.
+    fn is_known(&self, batch: &Batch) -> bool {
+        let nothing = batch.files.is_empty()
+            && batch.sink.is_none()
+            && batch.controls == 0
+            && batch.counts.read == batch.counts.duplicate;
+        nothing && batch.positions.iter().all(|(partition, at)| self.log.positions.get(partition) == Some(at))
     }
 
     fn unbalanced(&self, why: String) -> Error {

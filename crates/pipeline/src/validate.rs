@@ -4,6 +4,7 @@
 //! run by an editor. All is reported; what cannot be known yet (columns of a source nobody has looked at) is passed over.
 
 use tributary_connector::Registry;
+use tributary_connector::http::Settings;
 
 use crate::config::tree::{Node, Table, Value};
 use crate::config::{
@@ -115,7 +116,7 @@ impl Validator<'_> {
         // Secrets known by their names have been refused by `parse`.
         self.problems.extend(checker.problems.into_iter().filter(|problem| !literals.contains(&problem.span)));
         if sound {
-            let context = source.context();
+            let context = source.context(&Settings::default());
             if let Err(error) = factory.build(source.config.clone(), &context) {
                 self.problems.push(Problem::new(source.span, error.message).maybe_help(error.hint));
             }

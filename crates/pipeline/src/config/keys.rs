@@ -26,6 +26,7 @@ pub static PIPELINE: LazyLock<Value> = LazyLock::new(|| {
             "merge": merge(),
             "mart": mart(),
             "engine": engine(),
+            "http": http(),
         }),
     )
 });
@@ -43,6 +44,7 @@ pub static SOURCE: LazyLock<Value> = LazyLock::new(|| {
             "currency": described(json!({ "type": "string" }), "The ISO 4217 currency of amounts without one. Default: the region's."),
             "cron": text("The source's own rhythm, in place of the pipeline's.", "0 3 * * *"),
             "max_rejected": described(json!({ "anyOf": [{ "type": "string" }, { "type": "integer", "minimum": 0 }], "examples": ["1%"] }), "Stop when more records than this are rejected: a share of those read (`\"1%\"`) or a count. Default: no limit."),
+            "schema": described(json!({ "type": "string", "enum": ["evolve", "extra", "fail"], "default": "evolve" }), "What becomes of columns that the source shows for the first time or with another type: `evolve`: they become columns; `extra`: they are kept in `_extra`; `fail`: the stream is not read."),
             "batch_rows": described(json!({ "type": "integer", "minimum": 1, "default": 1_000_000 }), "Rows committed together. A larger batch makes fewer files and more to read again after a failure."),
         }),
     );
@@ -218,6 +220,27 @@ fn engine() -> Value {
         }),
     );
     described(engine, "Where and with what the stages run.")
+}
+
+fn http() -> Value {
+    let secret = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "minProperties": 1,
+        "maxProperties": 1,
+        "properties": {
+            "env": { "type": "string", "minLength": 1, "description": "An environment variable." },
+            "file": { "type": "string", "minLength": 1, "description": "A file that holds nothing else." },
+            "command": { "type": "array", "items": { "type": "string" }, "minItems": 1, "description": "A program that prints it, and its arguments." },
+        },
+    });
+    let http = table(
+        &[],
+        json!({
+            "token_key": described(secret, "A reference to the key that access tokens are encrypted with where processes share them: at least 32 characters. Default: each process gets its own tokens."),
+        }),
+    );
+    described(http, "How sources are read over the network.")
 }
 
 /// A closed table.

@@ -26,6 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use chrono_tz::Tz;
+use tributary_connector::SecretRef;
 
 use crate::diagnostic::{self, Diagnostic, Problem, Span, Spanned};
 pub(crate) use check::Checker;
@@ -55,6 +56,8 @@ pub struct Pipeline {
     /// `Some` if the file has `[mart]`, even an empty one.
     pub mart: Option<Mart>,
     pub engine: Engine,
+    /// What stored access tokens are encrypted with.
+    pub token_key: Option<SecretRef>,
     /// The file itself, for lines and diagnostics.
     pub file: Arc<File>,
 }
@@ -214,6 +217,9 @@ fn read(root: &tree::Table, file: &Arc<File>) -> (Pipeline, Vec<Problem>) {
         merge: reader.table(root, "merge").map(|(entry, table)| merge::read(entry.node.span, table, &mut reader)),
         mart: reader.table(root, "mart").map(|(entry, table)| mart::read(entry.node.span, table, &mut reader)),
         engine: reader.table(root, "engine").map_or(Engine::default(), |(_, table)| engine(table, &mut reader)),
+        token_key: reader
+            .table(root, "http")
+            .and_then(|(_, table)| serde_json::from_value(table.get("token_key")?.node.to_json()).ok()),
         file: file.clone(),
     };
     (pipeline, reader.problems)

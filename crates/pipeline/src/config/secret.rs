@@ -21,7 +21,7 @@ const WORDS: [&str; 12] = [
     "privatekey",
 ];
 /// Words that make a secret of a `key` after them.
-const KEYS: [&str; 8] = ["api", "access", "private", "secret", "signing", "encryption", "auth", "account"];
+const KEYS: [&str; 9] = ["api", "access", "private", "secret", "signing", "encryption", "auth", "account", "token"];
 
 /// Whether a value under this name is a secret: `client_secret`, `apiKey`, `access-token`; not `token_url`.
 pub fn looks_secret(key: &str) -> bool {

@@ -6,12 +6,14 @@ use std::fmt;
 use chrono_tz::Tz;
 use serde_json::json;
 use tributary_connector::Context;
+use tributary_connector::http::Settings;
 
 use super::fingerprint;
 use super::keys;
 use super::reader::Reader;
 use super::tree::{Entry, Table};
 use crate::diagnostic::{Span, Spanned};
+use crate::evolve::Policy;
 
 /// A source of the pipeline. Its debug form leaves the configuration out: a secret may be written there until it is refused.
 #[derive(Clone)]
@@ -31,6 +33,8 @@ pub struct Source {
     /// Its own rhythm, in place of the pipeline's.
     pub cron: Option<Spanned<String>>,
     pub max_rejected: Option<MaxRejected>,
+    /// What becomes of columns that are new or have another type.
+    pub schema: Policy,
     /// The unit of commit: rows that become visible together.
     pub batch_rows: u64,
     /// All other keys, for the connector.
@@ -88,9 +92,9 @@ impl Source {
     }
 
     /// What its connector is told.
-    pub fn context(&self) -> Context {
+    pub fn context(&self, http: &Settings) -> Context {
         let streams = self.streams.as_ref().map(|streams| streams.iter().map(|name| name.value.clone()).collect());
-        Context { streams, ..Context::new(self.name.value.clone(), self.timezone) }
+        Context { source: self.name.value.clone(), timezone: self.timezone, streams, http: http.clone() }
     }
 
     /// What the normalisers are told, in canonical form: a change means to clean the source's records again.
@@ -125,6 +129,11 @@ pub(super) fn read(entry: &Entry, reader: &mut Reader<'_>) -> Option<Source> {
             _ => DateOrder::Ymd,
         },
         currency,
+        schema: match reader.text(table, "schema").as_ref().map(|text| text.value.as_str()) {
+            Some("extra") => Policy::Extra,
+            Some("fail") => Policy::Fail,
+            _ => Policy::Evolve,
+        },
         cron: reader.cron(table),
         max_rejected: max_rejected(table, reader),
         batch_rows: reader.integer(table, "batch_rows").map_or(1_000_000, |rows| rows.value.max(1)),

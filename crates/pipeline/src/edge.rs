@@ -1,0 +1,110 @@
+//! The edge of a stream: what its newest rows were, so that a cursor whose boundary is inclusive does not write them again.
+//!
+//! Kept beside the positions of a stream that has a key and a version column, under a name that no connector uses.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+/// The name among a stream's positions.
+pub const NAME: &str = "_edge";
+/// How many rows are remembered.
+const KEPT: usize = 500;
+/// Looked through at most before the oldest are dropped; rows of one version are not parted below this.
+const MOST: usize = 4 * KEPT;
+
+/// Of the rows with the highest versions: half a key, version and a hash of the content.
+#[derive(Debug, Clone, Default)]
+pub struct Edge {
+    rows: HashMap<u64, (String, u64)>,
+    /// What is older is of no interest.
+    floor: String,
+}
+
+impl Edge {
+    /// # Errors
+    /// None: what cannot be read is as if nothing was remembered, and rows are then written once more and superseded.
+    pub fn read(value: Option<&Value>) -> Self {
+        let rows: Vec<(u64, String, u64)> =
+            value.and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default();
+        Self {
+            rows: rows.into_iter().map(|(key, version, content)| (key, (version, content))).collect(),
+            floor: String::new(),
+        }
+    }
+
+    pub fn write(&self) -> Value {
+        let mut rows: Vec<_> = self.rows.iter().map(|(key, (version, content))| (key, version, content)).collect();
+        rows.sort_unstable();
+        json!(rows)
+    }
+
+    /// Key and content of each row.
+    pub fn rows(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.rows.iter().map(|(key, (_, content))| (*key, *content))
+    }
+
+    /// A row came. The last of a key counts.
+    pub fn add(&mut self, key: u64, version: &str, content: u64) {
+        if version < self.floor.as_str() && !self.rows.contains_key(&key) {
+            return;
+        }
+        self.rows.insert(key, (version.to_owned(), content));
+        if self.rows.len() > MOST {
+            self.cut();
+        }
+    }
+
+    /// What came later is added to what is there.
+    pub fn extend(&mut self, later: Self) {
+        for (key, (version, content)) in later.rows {
+            self.add(key, &version, content);
+        }
+    }
+
+    /// Drops the oldest.
+    pub fn cut(&mut self) {
+        if self.rows.len() <= KEPT {
+            return;
+        }
+        let mut versions: Vec<&String> = self.rows.values().map(|(version, _)| version).collect();
+        versions.sort_unstable_by(|a, b| b.cmp(a));
+        let Some(floor) = versions.get(KEPT - 1).map(|floor| (*floor).clone()) else { return };
+        self.rows.retain(|_, (version, _)| *version >= floor);
+        if self.rows.len() > MOST / 2 {
+            // More rows of one version than can be remembered: some are written again, and superseded.
+            let keep: Vec<u64> = self.rows.keys().copied().take(KEPT).collect();
+            self.rows.retain(|key, _| keep.contains(key));
+        }
+        self.floor = floor;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_rows_are_remembered_and_come_back_from_the_state() {
+        let mut edge = Edge::default();
+        for n in 0..10_000u64 {
+            edge.add(n, &format!("2026-{n:05}"), n * 3);
+        }
+        edge.cut();
+        let back = Edge::read(Some(&edge.write()));
+        let mut rows: Vec<_> = back.rows().collect();
+        rows.sort_unstable();
+        assert_eq!(rows.len(), KEPT);
+        assert_eq!(rows.first(), Some(&(9_500, 28_500)));
+        assert_eq!(back.write(), edge.write());
+    }
+
+    #[test]
+    fn a_row_that_changed_or_was_deleted_takes_the_place_of_what_it_was() {
+        let mut edge = Edge::default();
+        edge.add(1, "5", 10);
+        edge.add(1, "4", 11);
+        assert_eq!(edge.rows().collect::<Vec<_>>(), [(1, 11)]);
+        assert_eq!(Edge::read(Some(&json!("of another form"))).rows().count(), 0);
+    }
+}
