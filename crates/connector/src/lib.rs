@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+mod columns;
 pub mod decode;
 mod error;
 pub mod http;
@@ -17,6 +18,7 @@ mod secret;
 mod sniffed;
 mod stream;
 
+pub use columns::Columns;
 pub use error::{Error, Fault, Kind, Retry};
 pub use page::{CsvDialect, CsvPage, Data, Event, JsonPage, JsonShape, Op, Page, Rejected, Withdrawal};
 pub use paged::{Fetch, Fetched, paged};

@@ -54,12 +54,14 @@ pub enum Cursor {
 }
 
 /// How a stream tells of deleted records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Deletes {
     /// It does not.
     Never,
-    /// By records of their own.
+    /// By records of their own ([`crate::Op::Delete`]).
     Feed,
+    /// By a column of its records that is true where the record is no more.
+    Column(String),
     /// By withdrawing a scope, such as a file's rows, when it shows other content.
     Scope,
 }

@@ -286,11 +286,8 @@ async fn ready(
         Ok(streams) => (streams, None),
         Err(e) => (Vec::new(), Some(e)),
     };
-    match &undiscovered {
-        None => {
-            known.streams.insert(name.clone(), streams.iter().map(|stream| stream.name.clone()).collect());
-        }
-        Some(_) => {}
+    if undiscovered.is_none() {
+        known.streams.insert(name.clone(), streams.iter().map(|stream| stream.name.clone()).collect());
     }
     if let Some(lake) = lake {
         // What was discovered last is in the lake.

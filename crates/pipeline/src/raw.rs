@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type}
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use tributary_connector::decode::{Decoded, decode};
-use tributary_connector::{Page, Rejected, Stream};
+use tributary_connector::{Deletes, Op, Page, Rejected, Stream};
 use tributary_lake::{Keys, TableName, TableSpec, key_number, key_of};
 use tributary_model::{Personal, plain};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -102,6 +102,8 @@ pub struct Shape {
     secret: [u8; 32],
     key_columns: Vec<usize>,
     version_column: Option<usize>,
+    /// The column that says that a record is no more.
+    delete_column: Option<usize>,
 }
 
 /// A page, ready but for what its batch decides.
@@ -136,6 +138,10 @@ impl Shape {
             secret,
             key_columns: stream.primary_key.iter().filter_map(place).collect(),
             version_column: stream.version.as_ref().and_then(place),
+            delete_column: match &stream.deletes {
+                Deletes::Column(column) => place(column),
+                _ => None,
+            },
             stream: stream.clone(),
         }
     }
@@ -225,7 +231,14 @@ impl Shape {
         let text = |value: &str, count: usize| Arc::new(StringArray::from(vec![value; count])) as ArrayRef;
         let extra = Arc::new(decoded.extra) as ArrayRef;
         let keys_column = Arc::new(source_keys) as ArrayRef;
-        let op = text(page.op.as_str(), good);
+        let deleted = self.delete_column.and_then(|at| decoded.batch.column(at).as_boolean_opt());
+        let op = match deleted {
+            Some(deleted) if page.op == Op::Upsert => {
+                let ops = deleted.iter().map(|deleted| if deleted == Some(true) { Op::Delete } else { Op::Upsert });
+                Arc::new(StringArray::from_iter_values(ops.map(Op::as_str))) as ArrayRef
+            }
+            _ => text(page.op.as_str(), good),
+        };
         let version = match self.version_column {
             Some(at) => version_text(decoded.batch.column(at))?,
             None => match &page.version {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use tributary_connector::Retry;
 use tributary_clean::stage::Reason;
+use tributary_connector::Retry;
 use tributary_engine::{Options, Session};
 use tributary_lake::{Claims, Lake, Lease, Location, RunRecord, StageLog, StreamId, StreamLog, TableName, fault};
 

@@ -1,7 +1,5 @@
-//! The binary: the one place that names all our connectors.
+//! The binary.
 
 fn main() -> std::process::ExitCode {
-    let mut registry = tributary_connector::Registry::new();
-    tributary_files::register(&mut registry);
-    tributary_cli::main(registry)
+    tributary::main(tributary::connectors())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use reqwest::header::{DATE, RETRY_AFTER};
 
-use super::auth::Authorize;
+use super::auth::{Authorize, TokenHeader};
 use super::budget::Limit;
 use super::classify::{Rules, Seen, Verdict};
 use super::clock::{Clock, SystemClock, later, until};
@@ -18,8 +18,9 @@ use super::origin::Origins;
 use super::request::{Answer, Outcome, Request};
 use super::retry::{Policy, retry_after};
 use super::state::Folder;
+use super::token::ApiKey;
 use super::tokens::{Issued, Tokens};
-use crate::{Error, Kind, Retry};
+use crate::{Error, Kind, Retry, SecretRef};
 
 /// Sends requests with one credential. Cheap to clone; clones share connections, budget and token.
 #[derive(Clone)]
@@ -290,6 +291,16 @@ impl Builder {
     pub fn authorize(mut self, hook: impl Authorize + 'static) -> Self {
         self.authorize = Some(Arc::new(hook));
         self
+    }
+
+    /// For an API key: it is fetched when it is first needed, sent in `header`, and fetched once more if it is refused.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] if TLS cannot be set up.
+    pub fn api_key(self, header: TokenHeader, key: SecretRef) -> Result<Self, Error> {
+        let alone = Client::builder(self.credential.clone(), self.origins.clone()).clock(Arc::clone(&self.clock));
+        let tokens = Tokens::in_memory(self.credential.clone(), alone.in_memory().build()?, ApiKey(key));
+        Ok(self.tokens(tokens).authorize(header))
     }
 
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {

@@ -65,6 +65,19 @@ pub struct Located {
     pub fields: Vec<Option<Value>>,
 }
 
+impl Located {
+    /// The value at `path` of the last record: what the next page or run begins after.
+    ///
+    /// # Errors
+    /// [`Kind::Protocol`] if the page is no JSON.
+    pub fn last(&self, path: &str) -> Result<Option<Value>, Error> {
+        match (&self.page, self.records.checked_sub(1)) {
+            (Some(page), Some(last)) => Ok(scan(&page.bytes, &[&format!("{last}.{path}")])?.pop().flatten()),
+            _ => Ok(None),
+        }
+    }
+}
+
 /// Finds the array at `records` and the values at `fields`. Paths are keys and positions joined by dots: `data.dataList`,
 /// `data.0.code`; the empty one is the document.
 ///
@@ -376,6 +389,7 @@ mod tests {
             let bytes = Bytes::copy_from_slice(text.as_bytes());
             let located = locate(&bytes, "data", &["info.more_records", "info.next_page_token", "info.none"]).unwrap();
             assert_eq!(located.records, 2);
+            assert_eq!(located.last("id").unwrap(), Some(Value::Text("2".into())));
             let page = located.page.unwrap();
             let records: serde_json::Value = serde_json::from_slice(&page.bytes).unwrap();
             assert_eq!(records, serde_json::json!([{"id":"1","x":"]}"},{"id":"2"}]));

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::classify::{Rules, Verdict, When};
 use super::client::Client;
 use super::request::Request;
-use crate::{Error, Kind, Secret};
+use crate::{Error, Kind, Secret, SecretRef};
 
 /// An access token and what came with it.
 #[derive(Clone)]
@@ -38,6 +38,16 @@ pub trait TokenSource: Send + Sync {
     /// # Errors
     /// [`Kind::Auth`] if the credential is refused: it is not tried again for a quarter of an hour.
     async fn fetch(&self, client: &Client, last: Option<&Token>) -> Result<Token, Error>;
+}
+
+/// A key that somebody else keeps: an access token without an end.
+pub(super) struct ApiKey(pub SecretRef);
+
+#[async_trait]
+impl TokenSource for ApiKey {
+    async fn fetch(&self, _client: &Client, _last: Option<&Token>) -> Result<Token, Error> {
+        Ok(Token { secret: self.0.resolve().await?, expires_in: None, refresh: None, extra: BTreeMap::new() })
+    }
 }
 
 /// The refresh-token grant of OAuth 2 (RFC 6749, 6). Success is an `access_token` in the answer, whatever its status.
