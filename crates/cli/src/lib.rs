@@ -15,13 +15,14 @@ mod progress;
 mod query;
 mod report;
 mod run;
+mod scaffold;
 mod sheet;
 mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tributary_connector::Registry;
 use tributary_pipeline::{RunDate, RunOptions};
 
@@ -114,10 +115,27 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Begin a connector of one's own.
+    Connector {
+        #[command(subcommand)]
+        what: ConnectorCommand,
+    },
     /// Print the JSON schema of a pipeline file, for editors.
     Schema,
     /// Print completions for a shell.
     Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConnectorCommand {
+    /// Write a crate that reads the sample shop and passes the conformance suite, to be changed into another.
+    New { name: String },
+}
+
+/// A command that a binary adds: its name, arguments and what it does.
+pub struct Extra {
+    pub command: clap::Command,
+    pub run: fn(&clap::ArgMatches) -> ExitCode,
 }
 
 /// How a command ends.
@@ -141,9 +159,19 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The whole program, with the connectors of `registry`.
-pub fn main(registry: Registry) -> ExitCode {
-    let arguments = Arguments::parse();
+/// The whole program, with the connectors of `registry` and more commands.
+pub fn main(registry: Registry, extras: &[Extra]) -> ExitCode {
+    let commands = extras.iter().map(|extra| extra.command.clone());
+    let matches = Arguments::command().subcommands(commands).get_matches();
+    if let Some((name, matches)) = matches.subcommand()
+        && let Some(extra) = extras.iter().find(|extra| extra.command.get_name() == name)
+    {
+        return (extra.run)(matches);
+    }
+    let arguments = match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => arguments,
+        Err(e) => e.exit(),
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_env("TRIBUTARY_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -181,6 +209,7 @@ async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
         Command::Query { lake, sql, json, csv } => query::query(&lake, &sql, json, csv).await,
         Command::Why { lake, customer_id, json } => why::why(&lake, &customer_id, json).await,
         Command::Connectors { name, json } => check::connectors(registry, name.as_deref(), json),
+        Command::Connector { what: ConnectorCommand::New { name } } => scaffold::new(&name),
         Command::Schema => check::schema(registry),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tributary", &mut std::io::stdout());

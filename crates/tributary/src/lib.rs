@@ -13,5 +13,5 @@ pub fn connectors() -> Registry {
 
 /// The program, with the connectors of `registry`.
 pub fn main(registry: Registry) -> ExitCode {
-    tributary_cli::main(registry)
+    tributary_cli::main(registry, &[])
 }
