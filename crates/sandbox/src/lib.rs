@@ -14,6 +14,7 @@
 
 mod catalog;
 mod chance;
+mod clock;
 mod crm;
 mod error;
 pub mod http;
@@ -26,18 +27,23 @@ mod phones;
 mod places;
 mod shop;
 mod sounds;
+mod standin;
+mod step;
 mod stores;
 mod summary;
 mod survey;
 mod tickets;
 mod truth;
+mod world;
 pub mod zoho;
 
 use std::path::Path;
 
 use chrono::{Datelike, NaiveDate};
 
+pub use clock::Clock;
 pub use error::Error;
+pub use step::{Advanced, Step};
 pub use summary::{FileCount, NoiseCounts, Summary};
 pub use truth::{TruePerson, Truth, read_truth};
 
