@@ -17,6 +17,7 @@ mod chance;
 mod clock;
 mod crm;
 mod error;
+pub mod fxiaoke;
 pub mod http;
 mod names;
 mod noise;
