@@ -24,6 +24,8 @@ pub(crate) enum Purpose {
     Changes = 9,
     Fxiaoke = 10,
     FxiaokeChanges = 11,
+    Sample = 12,
+    SampleChanges = 13,
 }
 
 pub(crate) fn dice(seed: u64, purpose: Purpose) -> Dice {

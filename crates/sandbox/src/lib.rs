@@ -26,6 +26,7 @@ mod parties;
 mod people;
 mod phones;
 mod places;
+pub mod sample;
 mod shop;
 mod sounds;
 mod standin;
