@@ -22,6 +22,10 @@ pub(crate) enum Purpose {
     Answers = 7,
     Crm = 8,
     Changes = 9,
+    Fxiaoke = 10,
+    FxiaokeChanges = 11,
+    Sample = 12,
+    SampleChanges = 13,
 }
 
 pub(crate) fn dice(seed: u64, purpose: Purpose) -> Dice {

@@ -8,14 +8,20 @@
 //! The same [`Config`] gives the same bytes. Rows are written as they are drawn; what stays in memory is one small struct per
 //! person, party record, ticket and order, some 0.35 GB for a million people.
 //!
+//! [`zoho`], [`fxiaoke`] and [`sample`] are stand-ins for vendors' APIs over the same people: real HTTP servers whose world goes
+//! on when it is told to, which misbehave by a scenario ([`http`]) and whose truth is known as well. [`Sandbox::start`] starts
+//! them all.
+//!
 //! What it does not do: it depends on nothing of ours, so that it shares no mistake with the code under test; it does not
-//! clear the folder it writes to; it does not score; and it does not make changes over time (each run is one export).
+//! clear the folder it writes to; it does not score; and files do not change over time (each run is one export).
 #![forbid(unsafe_code)]
 
 mod catalog;
 mod chance;
+mod clock;
 mod crm;
 mod error;
+pub mod fxiaoke;
 pub mod http;
 mod names;
 mod noise;
@@ -24,21 +30,29 @@ mod parties;
 mod people;
 mod phones;
 mod places;
+pub mod sample;
 mod shop;
 mod sounds;
+mod standin;
+mod step;
 mod stores;
 mod summary;
 mod survey;
 mod tickets;
+mod together;
 mod truth;
+mod world;
 pub mod zoho;
 
 use std::path::Path;
 
 use chrono::{Datelike, NaiveDate};
 
+pub use clock::Clock;
 pub use error::Error;
+pub use step::{Advanced, Step};
 pub use summary::{FileCount, NoiseCounts, Summary};
+pub use together::{Place, Sandbox, SandboxOptions};
 pub use truth::{TruePerson, Truth, read_truth};
 
 /// The most people for whom the survey still fits on one Excel sheet.
