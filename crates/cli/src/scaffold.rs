@@ -49,7 +49,9 @@ pub fn new(name: &str) -> Exit {
         Ok(()) => {
             let shown = Path::new("connectors").join(name);
             eprintln!("wrote `{}`; next:", shown.display());
-            eprintln!("  cargo test -p {name}                 it passes the conformance suite, against the sample shop");
+            eprintln!(
+                "  cargo test -p {name}                 it passes the conformance suite, against the sample shop"
+            );
             eprintln!("  cargo run -p {name} -- check {}/pipeline.toml", shown.display());
             eprintln!("  docs/writing-a-connector.md          how to make it yours");
             Exit::Done

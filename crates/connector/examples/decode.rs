@@ -29,8 +29,11 @@ fn main() {
             )
         })
         .collect();
-    let bytes: bytes::Bytes =
-        format!(r#"{{"data":[{}],"info":{{"per_page":200,"count":200,"page":1,"more_records":true}}}}"#, records.join(",")).into();
+    let bytes: bytes::Bytes = format!(
+        r#"{{"data":[{}],"info":{{"per_page":200,"count":200,"page":1,"more_records":true}}}}"#,
+        records.join(",")
+    )
+    .into();
     let size = bytes.len();
     for _ in 0..3 {
         let (mut located, mut decoded) = (0.0, 0.0);

@@ -1,5 +1,7 @@
 //! The whole program as a library: for a binary that has one more connector.
 
+mod sandbox;
+
 use std::process::ExitCode;
 
 use tributary_connector::Registry;
@@ -13,5 +15,5 @@ pub fn connectors() -> Registry {
 
 /// The program, with the connectors of `registry`.
 pub fn main(registry: Registry) -> ExitCode {
-    tributary_cli::main(registry, &[])
+    tributary_cli::main(registry, &[sandbox::extra()])
 }
