@@ -9,6 +9,15 @@ pub const PERSONAL: &str = "tributary.personal";
 /// where it is missing. A connector sets it from [`crate::Context::timezone`], so that decoding needs nothing but the schema.
 pub const TIMEZONE: &str = "tributary.timezone";
 
+/// Metadata key of a text field, or of a list of texts, that names a member: where a value is a JSON object, the text of that member
+/// is taken and the rest is not kept. So `{"name": "…", "id": "7"}`, `{"id": "7"}` and `"7"` are the same with the member `id`,
+/// for vendors that show one reference in several shapes. An object without the member does not fit.
+pub const MEMBER: &str = "tributary.member";
+
+/// Metadata key of a list of texts that says what stands between its values where they come as one text, such as `;` in a CSV
+/// file. Such a list cannot be empty: it is null then, because a text does not tell the two apart.
+pub const SEPARATOR: &str = "tributary.separator";
+
 /// How personal a column's values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Personal {

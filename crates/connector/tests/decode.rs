@@ -14,7 +14,7 @@ use bytes::Bytes;
 use encoding_rs::Encoding;
 use proptest::prelude::*;
 use tributary_connector::decode::{Decoded, decode};
-use tributary_connector::{CsvDialect, CsvPage, Data, JsonPage, JsonShape, Op, Page, TIMEZONE};
+use tributary_connector::{CsvDialect, CsvPage, Data, JsonPage, JsonShape, MEMBER, Op, Page, SEPARATOR, TIMEZONE};
 
 fn page(data: Data) -> Page {
     Page {
@@ -400,4 +400,46 @@ fn batches_are_matched_by_name_and_cast_without_changing_a_value() {
 
 fn batch_of_ids() -> RecordBatch {
     RecordBatch::try_from_iter([("id", Arc::new(Int64Array::from(vec![i64::MAX, 5])) as ArrayRef)]).unwrap()
+}
+
+fn marked(field: Field, key: &str, value: &str) -> Field {
+    let mut metadata = field.metadata().clone();
+    metadata.insert(key.to_owned(), value.to_owned());
+    field.with_metadata(metadata)
+}
+
+#[test]
+fn a_reference_is_the_same_in_whatever_shape_it_comes() {
+    let schema: SchemaRef =
+        Arc::new(Schema::new(vec![marked(Field::new("owner", DataType::Utf8, true), MEMBER, "id")]));
+    let decoded = json(
+        r#"[{"owner":{"name":"n","id":"7"}},{"owner":{"id":"7"}},{"owner":"7"},{"owner":{"id":7}},{"owner":{"id":null}},
+            {"owner":null},{"owner":{"name":"n"}},{"owner":["x"]}]"#,
+        JsonShape::Array,
+        &schema,
+    );
+    let expected = ["7", "7", "7", "7", "∅", "∅", "∅", r#"["x"]"#];
+    assert_eq!(rows(&decoded.batch).concat(), expected);
+    assert_eq!(extra(&decoded)[..6], [None; 6]);
+    assert_eq!(extra(&decoded)[6], Some(r#"{"owner":{"name":"n"}}"#));
+    assert_eq!(decoded.misfits, [("owner".to_owned(), 1)]);
+    let csv = csv_page(b"7\n\n\"\"\n", &["owner"], encoding_rs::UTF_8, b',');
+    assert_eq!(rows(&decode(&csv, &schema).unwrap().batch).concat(), ["7", "∅"]);
+}
+
+#[test]
+fn a_list_is_the_same_as_an_array_and_as_one_text() {
+    let list = Field::new("tags", DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))), true);
+    let list = marked(marked(list, SEPARATOR, ";"), MEMBER, "name");
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("id", DataType::Utf8, true), list]));
+    let array = json(
+        r#"[{"id":"1","tags":["a","b c"]},{"id":"2","tags":[{"name":"a","id":"9"}]},{"id":"3","tags":[]},{"id":"4"}]"#,
+        JsonShape::Array,
+        &schema,
+    );
+    let text = csv_page(b"1,a;b c\n2,a;\n3,\n4,;\n", &["id", "tags"], encoding_rs::UTF_8, b',');
+    let text = decode(&text, &schema).unwrap();
+    assert_eq!(array.batch, text.batch);
+    assert_eq!(rows(&text.batch), [["1", "[a, b c]"], ["2", "[a]"], ["3", "∅"], ["4", "∅"]]);
+    assert!(array.misfits.is_empty() && text.misfits.is_empty());
 }

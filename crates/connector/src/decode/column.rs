@@ -1,18 +1,18 @@
 //! Builds one column from texts: text as it is, anything else by exact parsing.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray,
-    TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray,
+    StringArray, StringBuilder, TimestampMicrosecondArray, new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 
 use super::time::{self, Zone};
 use super::value;
-use crate::TIMEZONE;
+use crate::{SEPARATOR, TIMEZONE};
 
 /// A column under construction. A text that is empty, or blank where it is not wanted as text, is null.
 pub(super) enum Column {
@@ -31,6 +31,12 @@ pub(super) enum Column {
     },
     Boolean(Vec<Option<bool>>),
     Float64(Vec<Option<f64>>),
+    /// Texts, each of which is a list.
+    List {
+        texts: Text,
+        item: FieldRef,
+        separator: String,
+    },
     /// Any other type: texts that Arrow casts at the end.
     Other(Text, DataType),
 }
@@ -50,6 +56,12 @@ impl Column {
             }
             DataType::Boolean => Self::Boolean(Vec::with_capacity(rows)),
             DataType::Float64 => Self::Float64(Vec::with_capacity(rows)),
+            DataType::List(item) if *item.data_type() == DataType::Utf8 => match separator(field) {
+                Some(separator) => {
+                    Self::List { texts: Text::with_capacity(rows, bytes), item: Arc::clone(item), separator }
+                }
+                None => Self::Other(Text::with_capacity(rows, bytes), field.data_type().clone()),
+            },
             other => Self::Other(Text::with_capacity(rows, bytes), other.clone()),
         }
     }
@@ -62,7 +74,7 @@ impl Column {
         misfit: impl FnMut(usize),
     ) {
         match self {
-            Self::Text(text) | Self::Other(text, _) => text.extend(buffer, spans),
+            Self::Text(text) | Self::Other(text, _) | Self::List { texts: text, .. } => text.extend(buffer, spans),
             Self::Int64(values) => parse_all(values, buffer, spans, misfit, value::integer),
             Self::Decimal { values, precision, scale } => {
                 let (precision, scale) = (*precision, *scale);
@@ -91,6 +103,7 @@ impl Column {
             }
             Self::Boolean(values) => Arc::new(BooleanArray::from(values)),
             Self::Float64(values) => Arc::new(Float64Array::from(values)),
+            Self::List { texts, item, separator } => lists(&texts.finish()?, item, &separator)?,
             Self::Other(text, data_type) => cast_texts(text.finish()?, &data_type, misfit)?,
         })
     }
@@ -99,6 +112,30 @@ impl Column {
 /// The zone of `field`'s times that carry no offset.
 pub(super) fn zone(field: &Field) -> Zone {
     Zone::new(field.metadata().get(TIMEZONE).and_then(|name| name.parse().ok()).unwrap_or(chrono_tz::Tz::UTC))
+}
+
+/// What is between the values of a list that comes as one text.
+pub(super) fn separator(field: &Field) -> Option<String> {
+    field.metadata().get(SEPARATOR).filter(|separator| !separator.is_empty()).cloned()
+}
+
+/// Each text, cut at the separator; blanks around a value are dropped, and so are empty values.
+fn lists(texts: &StringArray, item: FieldRef, separator: &str) -> Result<ArrayRef, ArrowError> {
+    let mut values = StringBuilder::new();
+    let (mut ends, mut valid, mut end) = (vec![0], Vec::with_capacity(texts.len()), 0);
+    for text in texts {
+        let before = end;
+        for value in text.into_iter().flat_map(|text| text.split(separator)) {
+            if !value.trim().is_empty() {
+                values.append_value(value.trim());
+                end += 1;
+            }
+        }
+        ends.push(end);
+        valid.push(end > before);
+    }
+    let nulls = Some(NullBuffer::from(valid));
+    Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::new(ends.into()), Arc::new(values.finish()), nulls)?))
 }
 
 fn parse_all<T>(

@@ -12,12 +12,17 @@ use arrow::error::ArrowError;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::column::Column;
+use super::column::{Column, separator};
 use super::extra::Extra;
+use crate::MEMBER;
 
 /// A column under construction, with those below it.
 pub(super) enum Tree {
-    Text(StringBuilder),
+    Text {
+        builder: StringBuilder,
+        /// What is taken of an object.
+        member: Option<String>,
+    },
     /// Any other scalar; per value the row it is in.
     Scalar(Column, Vec<u32>),
     Struct {
@@ -30,20 +35,28 @@ pub(super) enum Tree {
         child: Box<Tree>,
         ends: Vec<i32>,
         valid: Vec<bool>,
+        /// What is between its values in a text; see [`crate::SEPARATOR`].
+        separator: Option<String>,
     },
 }
 
 impl Tree {
     pub(super) fn new(field: &FieldRef) -> Self {
         match field.data_type() {
-            DataType::Utf8 => Self::Text(StringBuilder::new()),
+            DataType::Utf8 => {
+                Self::Text { builder: StringBuilder::new(), member: field.metadata().get(MEMBER).cloned() }
+            }
             DataType::Struct(fields) => {
                 let children = fields.iter().map(Self::new).collect();
                 Self::Struct { fields: fields.clone(), children, valid: Vec::new() }
             }
             DataType::List(item) => {
-                let child = Box::new(Self::new(item));
-                Self::List { item: Arc::clone(item), child, ends: vec![0], valid: Vec::new() }
+                let mut child = Box::new(Self::new(item));
+                if let (Self::Text { member, .. }, Some(named)) = (child.as_mut(), field.metadata().get(MEMBER)) {
+                    member.get_or_insert_with(|| named.clone());
+                }
+                let separator = separator(field);
+                Self::List { item: Arc::clone(item), child, ends: vec![0], valid: Vec::new(), separator }
             }
             _ => Self::Scalar(Column::new(field, 0, 0), Vec::new()),
         }
@@ -86,7 +99,15 @@ impl Tree {
             return self.append_null(row);
         };
         match self {
-            Self::Text(builder) => builder.append_value(scalar_text(json)),
+            Self::Text { builder, member: Some(member) } if json.starts_with('{') => match member_of(json, member) {
+                Some(Some(text)) => builder.append_value(text),
+                Some(None) => builder.append_null(),
+                None => {
+                    path.misfit(json, row, extra);
+                    builder.append_null();
+                }
+            },
+            Self::Text { builder, .. } => builder.append_value(scalar_text(json)),
             Self::Scalar(column, rows) => {
                 rows.push(row as u32);
                 let text = scalar_text(json);
@@ -103,7 +124,8 @@ impl Tree {
                     self.append_null(row);
                 }
             },
-            Self::List { child, ends, valid, .. } => match serde_json::from_str::<Vec<&RawValue>>(json) {
+            Self::List { child, ends, valid, separator, .. } => match serde_json::from_str::<Vec<&RawValue>>(json) {
+                Ok(items) if items.is_empty() && separator.is_some() => self.append_null(row),
                 Ok(items) => {
                     valid.push(true);
                     ends.push(ends.last().copied().unwrap_or(0).saturating_add(items.len() as i32));
@@ -121,7 +143,7 @@ impl Tree {
 
     fn append_null(&mut self, row: usize) {
         match self {
-            Self::Text(builder) => builder.append_null(),
+            Self::Text { builder, .. } => builder.append_null(),
             Self::Scalar(column, rows) => {
                 rows.push(row as u32);
                 column.extend(&[], std::iter::once((0, 0)), |_| {});
@@ -139,7 +161,7 @@ impl Tree {
 
     pub(super) fn finish(self, path: &Path<'_>, extra: &mut Extra) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
-            Self::Text(mut builder) => Arc::new(builder.finish()),
+            Self::Text { mut builder, .. } => Arc::new(builder.finish()),
             Self::Scalar(column, rows) => column.finish(|value, text| {
                 extra.misfit(&path.column());
                 let key = extra.key(&path.in_full());
@@ -153,7 +175,7 @@ impl Tree {
                 let (rows, nulls) = (valid.len(), Some(NullBuffer::from(valid)));
                 Arc::new(StructArray::try_new_with_length(fields, arrays, nulls, rows)?)
             }
-            Self::List { item, child, ends, valid } => {
+            Self::List { item, child, ends, valid, .. } => {
                 let values = child.finish(path, extra)?;
                 let nulls = Some(NullBuffer::from(valid));
                 Arc::new(ListArray::try_new(item, OffsetBuffer::new(ends.into()), values, nulls)?)
@@ -169,6 +191,13 @@ fn scalar_text(json: &str) -> Cow<'_, str> {
         Some(text) if !text.contains('\\') => Cow::Borrowed(text),
         Some(_) => serde_json::from_str(json).map_or(Cow::Borrowed(json), Cow::Owned),
     }
+}
+
+/// The text of an object's member, if it is not null; nothing if there is no such member.
+fn member_of<'a>(json: &'a str, member: &str) -> Option<Option<Cow<'a, str>>> {
+    let object: Object = serde_json::from_str(json).ok()?;
+    let (_, value) = object.0.into_iter().rfind(|(name, _)| name == member)?;
+    Some((value.get() != "null").then(|| scalar_text(value.get())))
 }
 
 /// The last value of each name, in the order of the names' last places.

@@ -149,14 +149,12 @@ impl Exchange {
         let (status, headers) = (response.status(), response.headers().clone());
         let declared: Option<u64> = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
         let has_body = outgoing.method != Method::HEAD && status != StatusCode::NOT_MODIFIED;
-        if has_body && let Some(declared) = declared.filter(|declared| *declared > self.limits.max_bytes) {
-            return Err(Error::new(
-                Kind::Refused,
-                format!("the page is {declared} bytes, over {}", self.limits.max_bytes),
-            )
-            .hint("ask for smaller pages, or raise the limit"));
+        let max_bytes = outgoing.max_bytes.unwrap_or_default().max(self.limits.max_bytes);
+        if has_body && let Some(declared) = declared.filter(|declared| *declared > max_bytes) {
+            return Err(Error::new(Kind::Refused, format!("the page is {declared} bytes, over {max_bytes}"))
+                .hint("ask for smaller pages, or raise the limit"));
         }
-        let mut body = Body::new(&headers, &self.limits)?;
+        let mut body = Body::new(&headers, &Limits { max_bytes, ..self.limits.clone() })?;
         loop {
             match tokio::time::timeout(self.limits.idle, response.chunk()).await {
                 Ok(Ok(Some(piece))) => body.push(&piece)?,

@@ -23,6 +23,7 @@ pub struct Request {
     pub(super) classes: Vec<Cow<'static, str>>,
     pub(super) idempotent: bool,
     pub(super) expects: Expects,
+    pub(super) max_bytes: Option<u64>,
 }
 
 #[derive(Clone)]
@@ -55,6 +56,7 @@ impl Request {
             classes: Vec::new(),
             idempotent,
             expects: Expects::Json,
+            max_bytes: None,
         }
     }
 
@@ -114,6 +116,12 @@ impl Request {
         self
     }
 
+    /// The answer may be this large, decoded, where the client's limit is lower: an export in one file.
+    pub fn up_to(mut self, bytes: u64) -> Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
     /// Whether it asks for what is newer only, so that "not modified" is an answer to it.
     pub(super) fn is_conditional(&self) -> bool {
         self.headers.contains_key(IF_MODIFIED_SINCE) || self.headers.contains_key(IF_NONE_MATCH)
@@ -132,7 +140,7 @@ impl Request {
             headers.entry(CONTENT_TYPE).or_insert(content_type);
             body = given.bytes.clone();
         }
-        Ok(Outgoing { method: self.method.clone(), url, headers, body })
+        Ok(Outgoing { method: self.method.clone(), url, headers, body, max_bytes: self.max_bytes })
     }
 }
 
@@ -150,6 +158,7 @@ pub struct Outgoing {
     pub url: Url,
     pub headers: HeaderMap,
     pub body: Bytes,
+    pub(super) max_bytes: Option<u64>,
 }
 
 impl Outgoing {

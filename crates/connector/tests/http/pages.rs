@@ -98,3 +98,15 @@ async fn an_endless_page_and_a_bomb_are_refused_at_once() {
         assert!(error.message.contains(said), "{}", error.message);
     }
 }
+
+#[tokio::test]
+async fn a_request_may_take_a_larger_answer_than_the_others() {
+    let limits = Limits { max_bytes: 1000, ..Limits::default() };
+    let body = vec![b'x'; 3000];
+    let server = Server::start(move |_, _| chunked(&[], &body)).await;
+    let client = client(&server, &clock()).limits(limits).build().unwrap();
+    let ask = |up_to| client.send(Request::get("/").expects(Expects::Anything).up_to(up_to));
+    assert_eq!(ask(3000).await.unwrap().bytes.len(), 3000);
+    assert_eq!(ask(2999).await.unwrap_err().message.split(':').next_back().unwrap(), " the page is over 2999 bytes");
+    assert_eq!(ask(0).await.unwrap_err().kind, Kind::Refused);
+}
