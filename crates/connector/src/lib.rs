@@ -24,4 +24,4 @@ pub use position::{Position, State};
 pub use registry::{AnyFactory, Configuration, Connector, Context, Factory, ReadRequest, Reader, Registry};
 pub use secret::{Secret, SecretRef};
 pub use sniffed::Sniffed;
-pub use stream::{Capabilities, Cursor, Deletes, PERSONAL, Personal, Stream, TIMEZONE};
+pub use stream::{Capabilities, Cursor, Deletes, EPOCH, PERSONAL, Personal, Stream, TIMEZONE};

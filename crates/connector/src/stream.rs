@@ -9,6 +9,10 @@ pub const PERSONAL: &str = "tributary.personal";
 /// where it is missing. A connector sets it from [`crate::Context::timezone`], so that decoding needs nothing but the schema.
 pub const TIMEZONE: &str = "tributary.timezone";
 
+/// Metadata key of a date or timestamp field whose values may come as a number of units since 1970 in UTC: `s`, `ms` or `us`.
+/// A date is then the day on the clocks of [`TIMEZONE`] at that time. Times in text are read as ever.
+pub const EPOCH: &str = "tributary.epoch";
+
 /// How personal a column's values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Personal {
