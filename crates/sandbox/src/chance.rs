@@ -22,6 +22,8 @@ pub(crate) enum Purpose {
     Answers = 7,
     Crm = 8,
     Changes = 9,
+    Fxiaoke = 10,
+    FxiaokeChanges = 11,
 }
 
 pub(crate) fn dice(seed: u64, purpose: Purpose) -> Dice {

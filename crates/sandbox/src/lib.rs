@@ -14,8 +14,10 @@
 
 mod catalog;
 mod chance;
+mod clock;
 mod crm;
 mod error;
+pub mod fxiaoke;
 pub mod http;
 mod names;
 mod noise;
@@ -26,18 +28,23 @@ mod phones;
 mod places;
 mod shop;
 mod sounds;
+mod standin;
+mod step;
 mod stores;
 mod summary;
 mod survey;
 mod tickets;
 mod truth;
+mod world;
 pub mod zoho;
 
 use std::path::Path;
 
 use chrono::{Datelike, NaiveDate};
 
+pub use clock::Clock;
 pub use error::Error;
+pub use step::{Advanced, Step};
 pub use summary::{FileCount, NoiseCounts, Summary};
 pub use truth::{TruePerson, Truth, read_truth};
 

@@ -17,10 +17,16 @@ pub struct Entry {
     pub time: String,
     /// Milliseconds since the server started, on this machine's clock.
     pub milliseconds: u64,
+    /// The table it was about, where the path does not say.
+    #[serde(default)]
+    pub table: Option<String>,
     /// Which credential it came with: a name, not the secret.
     pub credential: Option<String>,
     /// The status it got.
     pub status: u16,
+    /// The code of what went wrong, where the vendor puts one behind a status that says nothing.
+    #[serde(default)]
+    pub failure: Option<i64>,
     /// The faults that a scenario laid on it, by name.
     pub faults: Vec<String>,
 }

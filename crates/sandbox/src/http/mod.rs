@@ -52,6 +52,8 @@ pub struct Described {
     pub credential: Option<String>,
     /// The page it asks for, as far as it says so.
     pub page: Option<String>,
+    /// The table it is about, where the path does not say.
+    pub table: Option<String>,
 }
 
 /// A request that has come in whole.
@@ -104,6 +106,8 @@ pub struct Answer {
     pub headers: Vec<(String, String)>,
     /// May be empty.
     pub body: Vec<u8>,
+    /// The vendor's code of what went wrong, where the status does not tell; it is in the body, and here for the log.
+    pub failure: Option<i64>,
 }
 
 impl Answer {
@@ -114,7 +118,12 @@ impl Answer {
 
     /// A body with its type.
     pub fn of(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: vec![("content-type".into(), content_type.into())], body: body.into() }
+        Self {
+            status,
+            headers: vec![("content-type".into(), content_type.into())],
+            body: body.into(),
+            ..Self::default()
+        }
     }
 
     /// JSON; what cannot be written as JSON is a mistake of the stand-in and a status of 500.

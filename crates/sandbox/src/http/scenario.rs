@@ -55,6 +55,9 @@ pub struct Rule {
     /// Its method. Default: any.
     #[serde(default)]
     pub method: Option<String>,
+    /// The table it is about, for vendors whose paths do not say. Default: any.
+    #[serde(default)]
+    pub table: Option<String>,
     /// The first request that it applies to, of those that match, from one. Default 1.
     #[serde(default = "one")]
     pub from: u64,
@@ -71,7 +74,12 @@ pub struct Rule {
 impl Rule {
     /// A rule for the first matching request only.
     pub fn once(path: &str, fault: Fault) -> Self {
-        Self { path: path.into(), method: None, from: 1, times: Some(1), fault, seen: 0 }
+        Self { path: path.into(), method: None, table: None, from: 1, times: Some(1), fault, seen: 0 }
+    }
+
+    /// The same for requests about this table.
+    pub fn about(self, table: &str) -> Self {
+        Self { table: Some(table.into()), ..self }
     }
 
     /// The same from the n-th matching request on.
@@ -90,8 +98,10 @@ impl Rule {
     }
 
     /// Counts the request if it matches; answers whether the fault applies to it.
-    pub(super) fn applies(&mut self, method: &str, path: &str) -> bool {
-        if self.method.as_deref().is_some_and(|wanted| wanted != method) || !matches(&self.path, path) {
+    pub(super) fn applies(&mut self, method: &str, path: &str, table: Option<&str>) -> bool {
+        let other_method = self.method.as_deref().is_some_and(|wanted| wanted != method);
+        let other_table = self.table.is_some() && self.table.as_deref() != table;
+        if other_method || other_table || !matches(&self.path, path) {
             return false;
         }
         self.seen += 1;
@@ -281,8 +291,12 @@ mod tests {
     #[test]
     fn a_rule_counts_what_it_matches_only() {
         let mut rule = Rule::once("/a", Fault::RepeatPage).from(2).times(2);
-        let applied: Vec<_> = ["/a", "/b", "/a", "/a", "/a"].iter().map(|path| rule.applies("GET", path)).collect();
+        let asked = ["/a", "/b", "/a", "/a", "/a"];
+        let applied: Vec<_> = asked.iter().map(|path| rule.applies("GET", path, None)).collect();
         assert_eq!(applied, [false, false, true, true, false]);
+        let mut rule = Rule::once("*", Fault::RepeatPage).about("Orders");
+        let asked = [None, Some("Leads"), Some("Orders")];
+        assert_eq!(asked.map(|table| rule.applies("GET", "/a", table)), [false, false, true]);
     }
 
     #[test]

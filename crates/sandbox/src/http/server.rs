@@ -196,8 +196,11 @@ fn begin<A: Api>(state: &Arc<Mutex<State<A>>>, mut request: Request) -> (UnderWa
     let described = held.api.describe(&request);
 
     let rules = held.scenario.rules.iter_mut();
-    let faults: Vec<Fault> =
-        rules.filter_map(|rule| rule.applies(&request.method, &request.path).then(|| rule.fault.clone())).collect();
+    let faults: Vec<Fault> = rules
+        .filter_map(|rule| {
+            rule.applies(&request.method, &request.path, described.table.as_deref()).then(|| rule.fault.clone())
+        })
+        .collect();
     let mut broken = None;
     for fault in &faults {
         if let Fault::Disturb(disturbance) = fault
@@ -206,14 +209,15 @@ fn begin<A: Api>(state: &Arc<Mutex<State<A>>>, mut request: Request) -> (UnderWa
             broken = Some(Answer::of(500, "text/plain", format!("the sandbox cannot follow its scenario: {reason}")));
         }
     }
-    let last_good = held.last_good.get(&request.path);
+    let place = format!("{} {}", request.path, described.table.as_deref().unwrap_or_default());
+    let last_good = held.last_good.get(&place);
     let replaced = broken.or_else(|| faults.iter().find_map(|fault| instead(fault, &held.api, last_good)));
     let mut answer = match replaced {
         Some(answer) => answer,
         None => {
             let answer = held.api.answer(&request);
-            if answer.status == 200 {
-                held.last_good.insert(request.path.clone(), answer.clone());
+            if answer.status == 200 && answer.failure.is_none() {
+                held.last_good.insert(place, answer.clone());
             }
             answer
         }
@@ -230,10 +234,12 @@ fn begin<A: Api>(state: &Arc<Mutex<State<A>>>, mut request: Request) -> (UnderWa
         method: request.method,
         path: request.path,
         page: described.page,
+        table: described.table,
         time: described.time,
         milliseconds: held.started.elapsed().as_millis() as u64,
         credential: described.credential,
         status: answer.status,
+        failure: answer.failure,
         faults: faults.iter().map(name).collect(),
     });
     (UnderWay { number, state: Arc::clone(state) }, answer, sending, delay)

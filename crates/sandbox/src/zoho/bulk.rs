@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 
 use super::Crm;
-use super::clock::{DAY, written};
 use super::criteria::{Criteria, Test};
 use super::refusal::Refusal;
 use super::render::{column, layout_id};
 use super::route::Caller;
 use super::store::Record;
 use crate::chance::scramble;
+use crate::clock::{DAY, written};
 use crate::http::{Answer, Request};
 use crate::output::CsvLine;
 

@@ -1,84 +1,46 @@
 //! The world goes on: people become leads and contacts, records are changed, converted and deleted, in a way that repeats.
 //!
-//! The n-th step of a CRM depends on its seed, on n and on what it holds, and on nothing else. A third of the changes of a step share
-//! their second with the one before, as imports and workflows make them.
+//! The n-th step of a CRM depends on its seed, on n and on what it holds, and on nothing else.
 
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Crm;
-use super::clock::written;
-use crate::chance::{Dice, Purpose, dice, pick, scramble};
-
-/// How far the world goes on.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Step {
-    /// The clock goes on by so much, and the changes fall in between. Default 0: all happens now.
-    pub seconds: i64,
-    /// How many changes. Default 0.
-    pub changes: usize,
-    /// So much earlier than they become visible do the changes claim to have been. Default 0.
-    pub late_seconds: i64,
-}
-
-/// What a step did: module and id of each change, in order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Advanced {
-    /// The time after it.
-    pub time: String,
-    /// New records, of one change each.
-    pub created: Vec<(String, String)>,
-    /// Changed records.
-    pub updated: Vec<(String, String)>,
-    /// Deleted records, without the rows of subforms that went with them.
-    pub deleted: Vec<(String, String)>,
-    /// Leads that became contacts, as the lead; the contact and the deal made of it are not listed.
-    pub converted: Vec<(String, String)>,
-}
-
-impl Advanced {
-    /// How many changes there were.
-    pub fn changes(&self) -> usize {
-        self.created.len() + self.updated.len() + self.deleted.len() + self.converted.len()
-    }
-}
-
-enum Change {
-    Created,
-    Updated,
-    Deleted,
-    Converted,
-}
+use crate::chance::{Dice, Purpose, dice, pick, sample, scramble};
+use crate::clock::written;
+use crate::standin::SHANGHAI;
+use crate::step::{Advanced, Change, Step};
 
 impl Crm {
     /// Lets the world go on by a step.
     pub fn advance(&mut self, step: &Step) -> Advanced {
         self.steps += 1;
-        let mut dice = dice(self.config.seed ^ scramble(self.steps), Purpose::Changes);
-        let now = self.clock.now();
-        let mut times = Vec::with_capacity(step.changes);
-        for _ in 0..step.changes {
-            let tied = times.last().copied().filter(|_| dice.random_bool(1.0 / 3.0));
-            let drawn = now + if step.seconds > 0 { dice.random_range(1..=step.seconds) } else { 0 };
-            times.push(tied.unwrap_or(drawn));
-        }
-        times.sort_unstable();
+        let mut dice = dice(self.world.config.seed ^ scramble(self.steps), Purpose::Changes);
         let mut done = Advanced::default();
-        for at in times {
+        for at in step.moments(&mut dice, self.clock.now(), 1) {
             let (change, module, id) = self.change(&mut dice, at - step.late_seconds);
-            let list = match change {
-                Change::Created => &mut done.created,
-                Change::Updated => &mut done.updated,
-                Change::Deleted => &mut done.deleted,
-                Change::Converted => &mut done.converted,
-            };
-            list.push((module.to_owned(), id.to_string()));
+            done.note(change, module, id.to_string());
+        }
+        let last = self.clock.now() + step.seconds - step.late_seconds;
+        for id in self.imported(&mut dice, step.tied, last) {
+            done.note(Change::Updated, "Contacts", id.to_string());
         }
         self.clock.pass(step.seconds);
-        done.time = written(self.clock.now(), 480);
+        done.time = written(self.clock.now(), SHANGHAI);
         done
+    }
+
+    /// An import that touches so many contacts at once.
+    fn imported(&mut self, dice: &mut Dice, count: usize, at: i64) -> Vec<u64> {
+        let contacts = self.store.table("Contacts").map(|table| table.records.keys().copied().collect());
+        let ids: Vec<u64> = sample(dice, contacts.unwrap_or_default(), count);
+        for &id in &ids {
+            let segment = pick(dice, &["Store", "Web Shop", "Employee Referral", "Advertisement"]);
+            self.store.update("Contacts", id, at, |record| {
+                record.values.insert("Lead_Source".into(), segment.into());
+            });
+        }
+        ids
     }
 
     /// One change; where what was drawn cannot be, a new lead or, in an empty world, a new account.
@@ -97,11 +59,11 @@ impl Crm {
             _ => None,
         };
         drawn.unwrap_or_else(|| {
-            if self.people.is_empty() {
+            if self.world.people.is_empty() {
                 let id = self.add("Accounts", dice, at, json!({ "Account_Name": "新客户" }), None);
                 return (Change::Created, "Accounts", id);
             }
-            let person = dice.random_range(0..self.people.len() as u32);
+            let person = dice.random_range(0..self.world.people.len() as u32);
             (Change::Created, "Leads", self.add_lead(dice, person, at))
         })
     }
@@ -115,7 +77,7 @@ impl Crm {
 
     fn new_contact(&mut self, dice: &mut Dice, at: i64) -> Option<(Change, &'static str, u64)> {
         let strangers: Vec<u32> =
-            (0_u32..).zip(&self.people).filter(|(_, person)| !person.contact).map(|(index, _)| index).collect();
+            (0_u32..).zip(&self.world.people).filter(|(_, person)| !person.contact).map(|(index, _)| index).collect();
         if strangers.is_empty() {
             return None;
         }
@@ -126,7 +88,7 @@ impl Crm {
 
     fn changed_contact(&mut self, dice: &mut Dice, at: i64) -> Option<(Change, &'static str, u64)> {
         let id = self.any(dice, "Contacts")?;
-        let person = self.store.person("Contacts", id).map(|person| &self.people[person as usize]);
+        let person = self.store.person("Contacts", id).map(|person| &self.world.people[person as usize]);
         let (phone, email) =
             person.map_or_else(Default::default, |person| (person.phone.to_string(), person.email.clone()));
         let (kind, points, visits) =

@@ -7,11 +7,11 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::clock::read;
 use super::render::column;
 use super::schema::{Field, Kind};
 use super::store::{Record, Table, value};
 use super::{Crm, User};
+use crate::clock::read;
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Criteria {

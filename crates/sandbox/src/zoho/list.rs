@@ -7,11 +7,11 @@
 use serde_json::json;
 
 use super::Crm;
-use super::clock::{DAY, read, written};
 use super::refusal::Refusal;
 use super::route::Caller;
 use super::store::{Record, Table};
 use crate::chance::scramble;
+use crate::clock::{DAY, read, written};
 use crate::http::{Answer, Request};
 
 const MOST_PER_PAGE: usize = 200;

@@ -3,18 +3,18 @@
 use serde_json::{Value, json};
 
 use super::Crm;
-use super::clock::written;
 use super::refusal::Refusal;
 use super::render::layout_id;
 use super::route::Caller;
 use super::schema::{Field, Kind, Module};
+use crate::clock::written;
 use crate::http::{Answer, Request};
 
 impl Crm {
     /// All modules, or the one of this name.
     pub(super) fn settings_modules(&self, name: Option<&str>, caller: Caller) -> Result<Answer, Refusal> {
         let tables = self.store.tables.iter().map(|table| &table.module);
-        let modified = written(self.started(), caller.offset);
+        let modified = written(self.world.started(), caller.offset);
         let described = |module: &Module| self.module(module, &modified);
         let modules: Vec<Value> =
             tables.filter(|module| name.is_none_or(|name| module.name == name)).map(described).collect();
@@ -57,7 +57,7 @@ impl Crm {
         if !module.api_supported {
             return Ok(Answer::empty(204));
         }
-        let modified = written(self.started(), caller.offset);
+        let modified = written(self.world.started(), caller.offset);
         let fields: Vec<Value> = module.fields.iter().map(|field| self.field(module, field, &modified)).collect();
         Ok(Answer::json(200, &json!({ "fields": fields })))
     }
@@ -134,7 +134,7 @@ impl Crm {
                     "time_zone": "Asia/Shanghai", "locale": "zh_CN", "language": "zh_CN", "country": "CN",
                     "role": { "name": "CEO", "id": layout_id("role") },
                     "profile": { "name": "Administrator", "id": layout_id("profile") },
-                    "created_time": written(self.started(), caller.offset), "Modified_Time": written(self.started(), caller.offset),
+                    "created_time": written(self.world.started(), caller.offset), "Modified_Time": written(self.world.started(), caller.offset),
                 })
             })
             .collect();

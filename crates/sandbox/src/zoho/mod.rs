@@ -22,7 +22,6 @@
 mod auth;
 mod bulk;
 mod change;
-mod clock;
 mod coql;
 mod criteria;
 mod disturb;
@@ -39,19 +38,18 @@ mod write;
 
 use std::collections::{BTreeMap, HashMap};
 
-use chrono::{Days, NaiveDate, NaiveTime};
+use chrono::NaiveDate;
+use serde_json::Value;
 
 pub use auth::Credential;
-pub use change::{Advanced, Step};
-pub use clock::Clock;
 pub use quota::Edition;
 
+pub use crate::clock::Clock;
 use crate::http::{Handle, Scenario};
-use crate::names::Names;
-use crate::people::Person;
-use crate::phones::Phones;
-use crate::truth::true_people;
-use crate::{Config, Error, Truth};
+use crate::standin::SHANGHAI;
+pub use crate::step::{Advanced, Step};
+use crate::world::World;
+use crate::{Config, Error, Truth, clock};
 
 /// What to serve.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,10 +149,7 @@ pub(crate) struct User {
 pub struct Crm {
     options: Options,
     base_url: String,
-    config: Config,
-    people: Vec<Person>,
-    names: Names,
-    phones: Phones,
+    world: World,
     users: Vec<User>,
     store: store::Store,
     clock: Clock,
@@ -184,28 +179,22 @@ impl Crm {
     /// [`Error::Config`] when the retailer cannot be made.
     pub fn new(options: Options, base_url: &str) -> Result<Self, Error> {
         let config = Config { people: options.people, seed: options.seed, as_of: options.as_of };
-        config.check()?;
-        let midnight = (config.as_of + Days::new(1)).and_time(NaiveTime::MIN);
-        let clock = Clock::new(clock::of_shanghai(midnight), options.speed);
-        let world = seed::World::draw(&config);
+        let (world, contacts) = World::draw(config)?;
         let mut crm = Self {
             base_url: base_url.to_owned(),
-            people: world.people,
-            names: world.names,
-            phones: world.phones,
             users: seed::users(),
             store: store::Store::new(schema::modules()),
-            clock,
+            clock: Clock::new(world.started(), options.speed),
             auth: auth::Auth::new(options.seed, options.credentials.len()),
             quota: quota::Quota::default(),
             page_tokens: HashMap::new(),
             jobs: BTreeMap::new(),
             steps: 0,
             tokens_made: 0,
-            config,
+            world,
             options,
         };
-        crm.fill(world.contacts);
+        crm.fill(contacts);
         Ok(crm)
     }
 
@@ -221,12 +210,20 @@ impl Crm {
             let records = records.iter().map(|(id, person)| (id.to_string(), *person)).collect();
             (format!("crm.{}", module.to_ascii_lowercase()), records)
         });
-        Truth { records: records.collect(), orders: BTreeMap::new(), people: true_people(&self.config, &self.people) }
+        Truth { records: records.collect(), orders: BTreeMap::new(), people: self.world.truth() }
     }
 
     /// The ids of the records that a module holds now, converted leads included.
     pub fn ids(&self, module: &str) -> Vec<String> {
         let table = self.store.table(module);
         table.map_or_else(Vec::new, |table| table.records.keys().map(u64::to_string).collect())
+    }
+
+    /// These records as single reads show them to a user in Shanghai, in the order of their ids.
+    pub fn snapshot(&self, module: &str) -> Vec<Value> {
+        let table = self.store.table(module);
+        table.map_or_else(Vec::new, |table| {
+            table.records.values().map(|record| self.single(table, record, SHANGHAI)).collect()
+        })
     }
 }

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use super::Crm;
-use super::clock::DAY;
 use super::refusal::Refusal;
+use crate::clock::DAY;
 use crate::http::Request;
 
 /// The users that the organisation pays for.

@@ -5,10 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::clock::written;
 use super::schema::{Field, Kind};
 use super::store::{Record, Store, Table, value};
 use super::{Crm, User};
+use crate::clock::written;
 
 /// Where a list cuts rich text.
 const RICH_TEXT: usize = 500;

@@ -1,15 +1,13 @@
 //! Which request goes where, and what holds for all of them: concurrency, credential, credits, headers.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use super::clock::{http_date, read, written};
 use super::refusal::Refusal;
-use super::{Crm, Step, coql};
+use super::{Advanced, Clock, Crm, Step, coql};
+use crate::Truth;
+use crate::clock::{http_date, written};
 use crate::http::{Answer, Api, Described, Disturbance, Request};
-
-/// The offset of times in controls and in the log.
-const SHANGHAI: i32 = 480;
+use crate::standin::{SHANGHAI, StandIn, control};
 
 /// Who asks: the credential, and the user and offset that go with it.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +41,7 @@ impl Api for Crm {
             time: written(self.clock.now(), SHANGHAI),
             credential: self.auth.name(request),
             page: page.or_else(|| request.path.ends_with("/coql").then(queried).flatten()),
+            table: None,
         }
     }
 
@@ -59,31 +58,37 @@ impl Api for Crm {
     }
 
     fn control(&mut self, request: &Request) -> Option<Answer> {
-        let read_json = |body: &[u8]| serde_json::from_slice::<Value>(body).unwrap_or_default();
-        match (request.method.as_str(), request.path.strip_prefix("/_sandbox/")?) {
-            ("POST", "advance") => Some(match Step::deserialize(read_json(&request.body)) {
-                Ok(step) => Answer::json(200, &self.advance(&step)),
-                Err(error) => Answer::json(400, &json!({ "error": error.to_string() })),
-            }),
-            ("GET", "clock") => Some(self.time()),
-            ("PUT", "clock") => match read_json(&request.body).get("time").and_then(Value::as_str).and_then(read) {
-                Some(seconds) => {
-                    self.clock.set(seconds);
-                    Some(self.time())
-                }
-                None => Some(Answer::json(400, &json!({ "error": "`time` is no ISO 8601 time" }))),
-            },
-            ("GET", "truth") => Some(Answer::json(200, &self.truth().records)),
-            _ => None,
-        }
+        control(self, request)
+    }
+}
+
+impl StandIn for Crm {
+    fn advance(&mut self, step: &Step) -> Advanced {
+        Self::advance(self, step)
+    }
+
+    fn clock(&mut self) -> &mut Clock {
+        Self::clock(self)
+    }
+
+    fn truth(&self) -> Truth {
+        Self::truth(self)
+    }
+
+    fn tables(&self) -> Vec<&str> {
+        self.store.tables.iter().map(|table| table.module.name).collect()
+    }
+
+    fn ids(&self, table: &str) -> Vec<String> {
+        Self::ids(self, table)
+    }
+
+    fn snapshot(&self, table: &str) -> Vec<Value> {
+        Self::snapshot(self, table)
     }
 }
 
 impl Crm {
-    fn time(&self) -> Answer {
-        Answer::json(200, &json!({ "time": written(self.clock.now(), SHANGHAI) }))
-    }
-
     /// A request below `/crm/`.
     fn api(&mut self, request: &Request, path: &str) -> Result<Answer, Refusal> {
         let credential = self.auth.check(request, self.clock.now())?;

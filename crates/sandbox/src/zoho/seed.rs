@@ -2,22 +2,18 @@
 //!
 //! Leads are people too, with the same noise; one in five of them has become a contact and is hidden from lists.
 
-use chrono::NaiveTime;
 use rand::RngExt;
 use serde_json::{Map, Value, json};
 
-use super::clock::{DAY, of_shanghai};
 use super::store::Record;
 use super::{Crm, User};
 use crate::catalog::Good;
 use crate::chance::{Dice, Purpose, dice, pick};
-use crate::crm::{Contact, contacts};
-use crate::names::Names;
-use crate::noise::{Faults, PhoneFault};
-use crate::people::{Person, card_no};
-use crate::phones::{Phones, masked};
+use crate::clock::{DAY, of_shanghai};
+use crate::crm::Contact;
+use crate::people::card_no;
 use crate::places::STORES;
-use crate::{Config, parties, people, stores};
+use crate::world::Typed;
 
 /// Per hundred people or contacts.
 const LEADS: usize = 15;
@@ -28,25 +24,6 @@ const CARDS: f64 = 0.6;
 const FAMILIES: f64 = 0.15;
 const LINKS: f64 = 0.05;
 const PER_ACCOUNT: usize = 40;
-
-/// The made-up retailer up to its contacts, drawn as for the files.
-pub(super) struct World {
-    pub(super) people: Vec<Person>,
-    pub(super) names: Names,
-    pub(super) phones: Phones,
-    pub(super) contacts: Vec<Contact>,
-}
-
-impl World {
-    pub(super) fn draw(config: &Config) -> Self {
-        let (names, mut phones) = (Names::new(), Phones::default());
-        let mut people = people::draw(config, &names, &mut phones);
-        let parties = parties::draw(config, &mut people, &mut phones);
-        stores::take_phones(config, &people, &parties, &names, &mut phones);
-        let contacts = contacts(config, &people, &parties, &names, &mut phones);
-        Self { people, names, phones, contacts }
-    }
-}
 
 pub(super) fn users() -> Vec<User> {
     let names = ["Pat Doe", "李店长", "王客服", "陈导购", "Sam Roe"];
@@ -59,19 +36,14 @@ pub(super) fn users() -> Vec<User> {
 }
 
 impl Crm {
-    /// Midnight after the export, when the CRM's clock starts.
-    pub(super) fn started(&self) -> i64 {
-        of_shanghai(self.config.as_of.and_time(NaiveTime::MIN)) + DAY
-    }
-
     pub(super) fn fill(&mut self, contacts: Vec<Contact>) {
-        let mut dice = dice(self.config.seed, Purpose::Crm);
+        let mut dice = dice(self.world.config.seed, Purpose::Crm);
         let dice = &mut dice;
-        let accounts: Vec<u64> = (0..self.people.len() / PER_ACCOUNT + 3)
+        let accounts: Vec<u64> = (0..self.world.people.len() / PER_ACCOUNT + 3)
             .map(|number| {
                 let at = self.before(dice, 900);
                 let name = format!("{}团购客户{:03}", pick(dice, STORES).trim_end_matches('店'), number + 1);
-                let phone = self.phones.fresh(dice).to_string();
+                let phone = self.world.phones.fresh(dice).to_string();
                 let values = json!({
                     "Account_Name": name, "Phone": phone, "Billing_City": pick(dice, &["杭州市", "上海市", "北京市"]),
                     "Employees": dice.random_range(3..800),
@@ -82,8 +54,8 @@ impl Crm {
         for contact in contacts {
             self.add_contact(dice, &contact, &accounts);
         }
-        for _ in 0..self.people.len() * LEADS / 100 {
-            let (person, at) = (dice.random_range(0..self.people.len() as u32), self.before(dice, 400));
+        for _ in 0..self.world.people.len() * LEADS / 100 {
+            let (person, at) = (dice.random_range(0..self.world.people.len() as u32), self.before(dice, 400));
             let lead = self.add_lead(dice, person, at);
             if dice.random_bool(CONVERTED) {
                 self.store.update("Leads", lead, at + DAY / 2, |record| record.converted = true);
@@ -93,13 +65,14 @@ impl Crm {
 
     /// A time of chance in the days before the start.
     fn before(&self, dice: &mut Dice, days: i64) -> i64 {
-        self.started() - dice.random_range(DAY..days * DAY)
+        self.world.started() - dice.random_range(DAY..days * DAY)
     }
 
     fn add_contact(&mut self, dice: &mut Dice, contact: &Contact, accounts: &[u64]) {
         let (created, modified) = (of_shanghai(contact.created), of_shanghai(contact.modified));
-        let person = &self.people[contact.person as usize];
-        let card = (person.member && dice.random_bool(CARDS)).then(|| card_no(&self.config, contact.person, false));
+        let person = &self.world.people[contact.person as usize];
+        let card =
+            (person.member && dice.random_bool(CARDS)).then(|| card_no(&self.world.config, contact.person, false));
         let account = dice.random_bool(0.08).then(|| pick(dice, accounts).to_string());
         let mut values = json!({
             "Last_Name": contact.last, "First_Name": contact.first, "Full_Name": contact.full, "Mobile": contact.mobile,
@@ -135,7 +108,7 @@ impl Crm {
         }
         if dice.random_bool(FAMILIES) {
             for _ in 0..dice.random_range(1..4) {
-                let name = format!("{}{}", contact.last, self.names.given(dice, true));
+                let name = format!("{}{}", contact.last, self.world.names.given(dice, true));
                 let birthday = format!("{}-{:02}-{:02}", dice.random_range(1950..2025), dice.random_range(1..13), 15);
                 let relation = pick(dice, &["Child", "Spouse", "Parent"]);
                 let values = json!({ "Name": name, "Relation": relation, "Birthday": birthday, "Parent_Id": id });
@@ -178,23 +151,7 @@ impl Crm {
 
     /// A person as a clerk would type them: name, mobile and mail, with the noise of all party records.
     pub(super) fn party(&mut self, dice: &mut Dice, index: u32) -> Value {
-        let person = &self.people[index as usize];
-        let faults = Faults::draw(dice, person.birthday);
-        let full = faults.name(dice, &self.names, &person.name, person.female);
-        let (last, first) = if person.name.is_latin() {
-            let (first, last) = full.split_once(' ').unwrap_or(("", &full));
-            (last.to_owned(), first.to_owned())
-        } else {
-            let surname = usize::from(person.name.surname_chars);
-            (full.chars().take(surname).collect::<String>(), full.chars().skip(surname).collect())
-        };
-        let mobile = match faults.phone {
-            PhoneFault::Missing => String::new(),
-            PhoneFault::Masked => masked(person.phone),
-            PhoneFault::WrongDigit => self.phones.wrong_digit(dice, person.phone).to_string(),
-            PhoneFault::None | PhoneFault::Till(_) | PhoneFault::Recycled(_) => person.phone.to_string(),
-        };
-        let email = if faults.email_missing { "" } else { person.email.as_str() };
+        let Typed { last, first, full, mobile, email, birthday: _ } = self.world.typed(dice, index);
         json!({ "Last_Name": last, "First_Name": first, "Full_Name": full, "Mobile": mobile, "Email": email })
     }
 
@@ -210,7 +167,7 @@ impl Crm {
         let values = json!({
             "Deal_Name": format!("{} ×{pieces}", good.title), "Amount": yuan(good.cents * pieces),
             "Stage": pick(dice, &["Qualification", "Proposal/Price Quote", "Closed Won", "Closed Lost"]),
-            "Closing_Date": self.config.as_of.to_string(), "Contact_Name": contact, "Account_Name": account,
+            "Closing_Date": self.world.config.as_of.to_string(), "Contact_Name": contact, "Account_Name": account,
         });
         self.add("Deals", dice, at, values, person)
     }

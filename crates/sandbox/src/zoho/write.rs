@@ -7,11 +7,11 @@
 use serde_json::{Map, Value, json};
 
 use super::Crm;
-use super::clock::written;
 use super::refusal::Refusal;
 use super::route::Caller;
 use super::schema::{Field, Kind};
 use super::store::{Record, Table};
+use crate::clock::written;
 use crate::http::{Answer, Request};
 
 const MOST_RECORDS: usize = 100;

@@ -8,6 +8,8 @@ mod faults;
 mod lists;
 mod queries;
 mod tokens;
+#[path = "../support/wire.rs"]
+mod wire;
 mod world;
 
 use tributary_sandbox::http::{Handle, Scenario};

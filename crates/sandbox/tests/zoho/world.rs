@@ -78,6 +78,30 @@ fn late_changes_claim_an_earlier_time() {
 }
 
 #[test]
+fn an_import_leaves_many_records_with_one_time() {
+    let server = server();
+    let advanced = server.with(|crm| crm.advance(&Step { seconds: 60, changes: 5, tied: 150, ..Step::default() }));
+    assert_eq!(advanced.changes(), 155);
+    let since = Client::new(&server).get_since("/crm/v8/Contacts?fields=Modified_Time", "2026-07-01T00:01:00+08:00");
+    let data = since.json()["data"].clone();
+    assert!(data.as_array().unwrap().len() >= 150);
+    assert!(data.as_array().unwrap().iter().all(|row| row["Modified_Time"] == "2026-07-01T00:01:00+08:00"));
+}
+
+#[test]
+fn a_snapshot_holds_what_single_reads_show() {
+    let server = server();
+    let snapshot = server.with(|crm| crm.snapshot("Contacts"));
+    let ids: Vec<_> = snapshot.iter().map(|record| record["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(ids, server.with(|crm| crm.ids("Contacts")));
+    let one = Client::new(&server).get(&format!("/crm/v8/Contacts/{}", ids[7])).json();
+    assert_eq!(one["data"][0], snapshot[7]);
+    let over_http = send(server.address(), "GET", "/_sandbox/snapshot?table=Contacts", &[], b"").json();
+    assert_eq!(over_http.as_array(), Some(&snapshot));
+    assert_eq!(send(server.address(), "GET", "/_sandbox/ids?table=Persons", &[], b"").status, 400);
+}
+
+#[test]
 fn the_controls_are_reached_over_http() {
     let server = server();
     let control = |method: &str, name: &str, body: &str| {

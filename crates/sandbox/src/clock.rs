@@ -1,16 +1,17 @@
-//! The CRM's own time, in whole seconds: it stands still unless told to go on, or runs at a chosen speed; and how times are
-//! written, ISO 8601 with the offset of whoever asks.
+//! A stand-in's own time: it stands still unless told to go on, or runs at a chosen speed; and how times are written, ISO 8601
+//! with the offset of whoever asks.
 
 use std::time::Instant;
 
 use chrono::{DateTime, FixedOffset, NaiveDateTime};
 
 /// Seconds of a day.
-pub(super) const DAY: i64 = 86_400;
+pub(crate) const DAY: i64 = 86_400;
 
 /// A clock that tests can set.
 #[derive(Debug, Clone)]
 pub struct Clock {
+    /// Milliseconds since 1970, at `since`.
     base: i64,
     since: Instant,
     speed: f64,
@@ -18,28 +19,33 @@ pub struct Clock {
 
 impl Clock {
     /// A clock that shows `base`, in seconds since 1970, and then so many seconds for each that passes; 0 stands still.
-    pub(super) fn new(base: i64, speed: f64) -> Self {
-        Self { base, since: Instant::now(), speed }
+    pub(crate) fn new(base: i64, speed: f64) -> Self {
+        Self { base: base * 1_000, since: Instant::now(), speed }
     }
 
     /// Seconds since 1970.
     pub fn now(&self) -> i64 {
-        self.base + (self.since.elapsed().as_secs_f64() * self.speed) as i64
+        self.milliseconds().div_euclid(1_000)
+    }
+
+    /// Milliseconds since 1970.
+    pub fn milliseconds(&self) -> i64 {
+        self.base + (self.since.elapsed().as_secs_f64() * 1_000.0 * self.speed) as i64
     }
 
     /// Sets it, forwards or backwards.
     pub fn set(&mut self, seconds: i64) {
-        (self.base, self.since) = (seconds, Instant::now());
+        (self.base, self.since) = (seconds * 1_000, Instant::now());
     }
 
     /// Lets time pass.
     pub fn pass(&mut self, seconds: i64) {
-        self.set(self.now() + seconds);
+        (self.base, self.since) = (self.milliseconds() + seconds * 1_000, Instant::now());
     }
 }
 
 /// `2026-07-01T08:00:00+08:00`.
-pub(super) fn written(seconds: i64, offset_minutes: i32) -> String {
+pub(crate) fn written(seconds: i64, offset_minutes: i32) -> String {
     let zone = FixedOffset::east_opt(offset_minutes * 60);
     let time = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
     match zone {
@@ -49,19 +55,19 @@ pub(super) fn written(seconds: i64, offset_minutes: i32) -> String {
 }
 
 /// `Wed, 01 Jul 2026 00:00:00 GMT`, as HTTP dates itself.
-pub(super) fn http_date(seconds: i64) -> String {
+pub(crate) fn http_date(seconds: i64) -> String {
     DateTime::from_timestamp(seconds, 0).unwrap_or_default().format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
 
 /// Reads what [`written`] writes, with any offset.
-pub(super) fn read(text: &str) -> Option<i64> {
+pub(crate) fn read(text: &str) -> Option<i64> {
     // A `+` that nobody encoded arrives as a blank.
     let time = DateTime::parse_from_rfc3339(&text.trim().replace(' ', "+")).ok()?;
     Some(time.timestamp())
 }
 
 /// A time of the made-up world, which lives by Shanghai's clocks.
-pub(super) fn of_shanghai(time: NaiveDateTime) -> i64 {
+pub(crate) fn of_shanghai(time: NaiveDateTime) -> i64 {
     time.and_utc().timestamp() - 8 * 3_600
 }
 

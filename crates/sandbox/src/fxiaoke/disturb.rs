@@ -1,0 +1,69 @@
+//! What a scenario does to the tenant behind a reader's back. Changes of the schema leave `last_modified_time` as it was.
+
+use serde_json::Value;
+
+use super::schema::{Field, Kind};
+use super::store::Table;
+use super::{Step, Tenant};
+use crate::http::Disturbance;
+
+/// How many records get an unknown value.
+const STRANGE: usize = 3;
+
+impl Tenant {
+    pub(super) fn follow(&mut self, disturbance: &Disturbance) -> Result<(), String> {
+        let now = self.clock.milliseconds();
+        match disturbance {
+            Disturbance::MoveRows { changes } => {
+                self.advance(&Step { changes: *changes, ..Step::default() });
+            }
+            Disturbance::ExpireTokens => self.auth.expire_all(),
+            Disturbance::RevokeTokens => self.auth.revoke(),
+            Disturbance::AddField { module, field } => {
+                let table = self.table_to_disturb(module)?;
+                table.object.fields.push(Field::new(field, field, Kind::Text));
+                for (number, record) in table.records.values_mut().enumerate() {
+                    record.values.insert(field.clone(), format!("{field} {}", number % 100).into());
+                }
+            }
+            Disturbance::ChangeType { module, field } => {
+                let table = self.table_to_disturb(module)?;
+                known(table, field)?.kind = Kind::Text;
+                for value in table.records.values_mut().filter_map(|record| record.values.get_mut(field)) {
+                    if !value.is_null() && !value.is_string() {
+                        *value = Value::from(value.to_string());
+                    }
+                }
+            }
+            Disturbance::DropField { module, field } => {
+                let table = self.table_to_disturb(module)?;
+                known(table, field)?;
+                table.object.fields.retain(|other| other.name != *field);
+                table.records.values_mut().for_each(|record| {
+                    record.values.remove(field);
+                });
+            }
+            Disturbance::UnknownEnum { module, field, value } => {
+                let table = self.table_to_disturb(module)?;
+                known(table, field)?;
+                for record in table.records.values_mut().filter(|record| !record.invalid()).take(STRANGE) {
+                    record.values.insert(field.clone(), value.as_str().into());
+                    record.modified = now;
+                }
+            }
+            Disturbance::FailJobs => return Err("there are no jobs to fail".into()),
+            Disturbance::Pass { seconds } => self.clock.pass(*seconds),
+        }
+        Ok(())
+    }
+
+    fn table_to_disturb(&mut self, object: &str) -> Result<&mut Table, String> {
+        self.store.table_mut(object).ok_or_else(|| format!("there is no object `{object}`"))
+    }
+}
+
+fn known<'a>(table: &'a mut Table, name: &str) -> Result<&'a mut Field, String> {
+    let object = table.object.name;
+    let field = table.object.fields.iter_mut().find(|field| field.name == name);
+    field.ok_or_else(|| format!("there is no field `{name}` in `{object}`"))
+}
