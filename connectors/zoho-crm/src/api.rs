@@ -75,8 +75,12 @@ impl Api {
             .rules(error::token_rules())
             .budget([Limit::new("tokens", Rule::Moving { budget: 10, per: 10 * MINUTE })])
             .build()?;
-        let grant =
-            RefreshGrant { url: "/oauth/v2/token".to_owned(), client_id: client_id.expose().to_owned(), client_secret, refresh_token };
+        let grant = RefreshGrant {
+            url: "/oauth/v2/token".to_owned(),
+            client_id: client_id.expose().to_owned(),
+            client_secret,
+            refresh_token,
+        };
         let tokens = settings.tokens(&name, tokens_at, grant)?;
         let issued = tokens.get().await?;
         let url = centre::api_url(config, issued.token.extra.get("api_domain").map(String::as_str))?;
@@ -108,10 +112,8 @@ impl Api {
     /// What the organisation pays for, and for how many users.
     pub(crate) async fn organisation(&self) -> Result<(Edition, u64), Failed> {
         let reply = self.ask(Request::get("/crm/v8/org"), "read the organisation").await?;
-        let found = scan(
-            &reply.bytes,
-            &["org.0.license_details.paid_type", "org.0.license_details.users_license_purchased"],
-        )?;
+        let found =
+            scan(&reply.bytes, &["org.0.license_details.paid_type", "org.0.license_details.users_license_purchased"])?;
         let value = |at: usize| found.get(at).and_then(Option::as_ref);
         let paid = value(0).and_then(|value| value.text()).unwrap_or_default().to_ascii_lowercase();
         let edition = match paid.as_str() {

@@ -295,7 +295,8 @@ mod tests {
     fn parts_of_one_version_are_put_together_and_others_are_told() {
         let mut first = rows(&format!(r#"[{{"id":"1",{TIME},"a":1.50}},{{"id":"2",{TIME}}},{{"id":"3",{TIME}}}]"#));
         let later = TIME.replace("00:00:00", "00:00:01");
-        let torn = first.add(rows(&format!(r#"[{{"id":"9",{TIME}}},{{"id":"2",{later}}},{{"id":"1",{TIME},"b":[1]}}]"#)));
+        let torn =
+            first.add(rows(&format!(r#"[{{"id":"9",{TIME}}},{{"id":"2",{later}}},{{"id":"1",{TIME},"b":[1]}}]"#)));
         assert_eq!(torn, [2, 3]);
         assert!(text(first).starts_with(&format!(r#"[{{{TIME},"a":1.50,"b":[1],"id":"1"}},"#)));
     }

@@ -26,4 +26,4 @@ pub use position::{Position, State};
 pub use registry::{AnyFactory, Configuration, Connector, Context, Factory, ReadRequest, Reader, Registry};
 pub use secret::{Secret, SecretRef};
 pub use sniffed::Sniffed;
-pub use stream::{Capabilities, Cursor, Deletes, MEMBER, PERSONAL, Personal, SEPARATOR, Stream, TIMEZONE};
+pub use stream::{Capabilities, Cursor, Deletes, EPOCH, MEMBER, PERSONAL, Personal, SEPARATOR, Stream, TIMEZONE};

@@ -18,6 +18,10 @@ pub const MEMBER: &str = "tributary.member";
 /// file. Such a list cannot be empty: it is null then, because a text does not tell the two apart.
 pub const SEPARATOR: &str = "tributary.separator";
 
+/// Metadata key of a date or timestamp field whose values may come as a number of units since 1970 in UTC: `s`, `ms` or `us`.
+/// A date is then the day on the clocks of [`TIMEZONE`] at that time. Times in text are read as ever.
+pub const EPOCH: &str = "tributary.epoch";
+
 /// How personal a column's values are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Personal {

@@ -13,8 +13,10 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use encoding_rs::Encoding;
 use proptest::prelude::*;
-use tributary_connector::decode::{Decoded, decode};
-use tributary_connector::{CsvDialect, CsvPage, Data, JsonPage, JsonShape, MEMBER, Op, Page, SEPARATOR, TIMEZONE};
+use tributary_connector::decode::{Decoded, decode, records};
+use tributary_connector::{
+    CsvDialect, CsvPage, Data, EPOCH, JsonPage, JsonShape, MEMBER, Op, Page, SEPARATOR, TIMEZONE,
+};
 
 fn page(data: Data) -> Page {
     Page {
@@ -45,6 +47,12 @@ fn csv(text: &str, header: &[&str]) -> Decoded {
 fn json(text: &str, shape: JsonShape, schema: &SchemaRef) -> Decoded {
     let bytes = Bytes::copy_from_slice(text.as_bytes());
     decode(&page(Data::Json(JsonPage { bytes, shape, first_line: 1 })), schema).unwrap()
+}
+
+/// A column whose times may be counted from 1970.
+fn counted(name: &str, data_type: DataType, unit: &str, zone: &str) -> Field {
+    Field::new(name, data_type, true)
+        .with_metadata(HashMap::from([(EPOCH.into(), unit.into()), (TIMEZONE.into(), zone.into())]))
 }
 
 /// The rows as text, nulls as `∅`.
@@ -320,6 +328,56 @@ fn nested_json_follows_the_schema_and_the_rest_is_kept_under_its_path() {
     );
     let misfits: Vec<_> = decoded.misfits.iter().map(|(name, count)| (name.as_str(), *count)).collect();
     assert_eq!(misfits, [("lines.price", 1), ("n", 1), ("receiver", 1), ("lines", 1)]);
+}
+
+#[test]
+fn times_counted_from_1970_are_read_where_the_column_says_so() {
+    let utc = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        counted("at", utc.clone(), "ms", "Asia/Shanghai"),
+        counted("day", DataType::Date32, "ms", "Asia/Shanghai"),
+        Field::new("plain", utc.clone(), true),
+        counted("late", utc, "s", "UTC"),
+    ]));
+    let text = r#"[
+        {"at":1612247399397,"day":1609430400000,"plain":1612247399397,"late":1612247399},
+        {"at":"-1","day":"-86400000","late":"2021-02-02"},
+        {"at":"2021-02-02 08:00","day":583686000000,"late":9223372036854775807},
+        {"at":1.6E12,"day":"2021-01-01"}]"#;
+    let decoded = json(text, JsonShape::Array, &schema);
+    assert_eq!(
+        rows(&decoded.batch),
+        [
+            ["2021-02-02T06:29:59.397Z", "2021-01-01", "∅", "2021-02-02T06:29:59Z"],
+            ["1969-12-31T23:59:59.999Z", "1969-12-31", "∅", "2021-02-02T00:00:00Z"],
+            // Midnight of a summer in which Shanghai's clocks were an hour ahead.
+            ["2021-02-02T00:00:00Z", "1988-07-01", "∅", "∅"],
+            ["∅", "2021-01-01", "∅", "∅"],
+        ]
+    );
+    let kept =
+        [Some(r#"{"plain":1612247399397}"#), None, Some(r#"{"late":9223372036854775807}"#), Some(r#"{"at":1.6E12}"#)];
+    assert_eq!(extra(&decoded), kept);
+    let batch = RecordBatch::try_from_iter([
+        ("at", Arc::new(Int64Array::from(vec![Some(1_612_247_399_397), None])) as ArrayRef),
+        ("day", Arc::new(Int64Array::from(vec![Some(1_609_430_400_000), Some(0)]))),
+    ])
+    .unwrap();
+    let decoded = decode(&page(Data::Batch(batch)), &schema).unwrap();
+    assert_eq!(rows(&decoded.batch)[0][..2], ["2021-02-02T06:29:59.397Z", "2021-01-01"]);
+    assert_eq!(rows(&decoded.batch)[1][..2], ["∅", "1970-01-01"]);
+}
+
+#[test]
+fn a_json_pages_records_can_be_looked_into_as_they_will_be_decoded() {
+    let page = |text: &'static str| JsonPage {
+        bytes: Bytes::from_static(text.as_bytes()),
+        shape: JsonShape::Array,
+        first_line: 1,
+    };
+    let found = |text| records(&page(text)).into_iter().map(|range| &text[range]).collect::<Vec<_>>();
+    assert_eq!(found(r#" [{"a":"]"} , {bad} ,3]"#), [r#"{"a":"]"}"#, "{bad}", "3"]);
+    assert_eq!(found("[]"), [""; 0]);
 }
 
 #[test]

@@ -10,6 +10,8 @@ use tributary_connector::Registry;
 pub fn connectors() -> Registry {
     let mut registry = Registry::new();
     tributary_files::register(&mut registry);
+    tributary_fxiaoke::register(&mut registry);
+    tributary_zoho_crm::register(&mut registry);
     registry
 }
 

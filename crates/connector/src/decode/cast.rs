@@ -55,6 +55,12 @@ fn fit(array: &ArrayRef, field: &Field, extra: &mut Extra) -> Result<ArrayRef, A
         (DataType::Timestamp(_, None), DataType::Timestamp(TimeUnit::Microsecond, Some(_))) => {
             local_times(array, field)
         }
+        (DataType::Int64, DataType::Date32 | DataType::Timestamp(TimeUnit::Microsecond, _))
+            if column::epoch(field).is_some() =>
+        {
+            let texts = cast(array, &DataType::Utf8)?;
+            return column::from_texts(&texts, field, misfit);
+        }
         // A float has no exact decimal; its shortest text is what was meant.
         (DataType::Float16 | DataType::Float32 | DataType::Float64, DataType::Decimal128(..) | DataType::Int64) => {
             let texts = cast(array, &DataType::Utf8)?;

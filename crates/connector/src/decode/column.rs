@@ -10,9 +10,9 @@ use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 
-use super::time::{self, Zone};
+use super::time::{self, Epoch, Zone};
 use super::value;
-use crate::{SEPARATOR, TIMEZONE};
+use crate::{EPOCH, SEPARATOR, TIMEZONE};
 
 /// A column under construction. A text that is empty, or blank where it is not wanted as text, is null.
 pub(super) enum Column {
@@ -23,10 +23,15 @@ pub(super) enum Column {
         precision: u8,
         scale: i8,
     },
-    Date(Vec<Option<i32>>),
+    Date {
+        values: Vec<Option<i32>>,
+        zone: Zone,
+        epoch: Option<Epoch>,
+    },
     Timestamp {
         values: Vec<Option<i64>>,
         zone: Zone,
+        epoch: Option<Epoch>,
         label: Option<Arc<str>>,
     },
     Boolean(Vec<Option<bool>>),
@@ -50,10 +55,13 @@ impl Column {
             &DataType::Decimal128(precision, scale) => {
                 Self::Decimal { values: Vec::with_capacity(rows), precision, scale }
             }
-            DataType::Date32 => Self::Date(Vec::with_capacity(rows)),
-            DataType::Timestamp(TimeUnit::Microsecond, label) => {
-                Self::Timestamp { values: Vec::with_capacity(rows), zone: zone(field), label: label.clone() }
-            }
+            DataType::Date32 => Self::Date { values: Vec::with_capacity(rows), zone: zone(field), epoch: epoch(field) },
+            DataType::Timestamp(TimeUnit::Microsecond, label) => Self::Timestamp {
+                values: Vec::with_capacity(rows),
+                zone: zone(field),
+                epoch: epoch(field),
+                label: label.clone(),
+            },
             DataType::Boolean => Self::Boolean(Vec::with_capacity(rows)),
             DataType::Float64 => Self::Float64(Vec::with_capacity(rows)),
             DataType::List(item) if *item.data_type() == DataType::Utf8 => match separator(field) {
@@ -80,9 +88,18 @@ impl Column {
                 let (precision, scale) = (*precision, *scale);
                 parse_all(values, buffer, spans, misfit, |text| value::decimal(text, precision, scale));
             }
-            Self::Date(values) => parse_all(values, buffer, spans, misfit, time::date),
-            Self::Timestamp { values, zone, .. } => {
-                parse_all(values, buffer, spans, misfit, |text| time::timestamp(text, zone));
+            Self::Date { values, epoch: None, .. } => parse_all(values, buffer, spans, misfit, time::date),
+            Self::Date { values, zone, epoch: Some(epoch) } => {
+                parse_all(values, buffer, spans, misfit, |text| match epoch.micros(text) {
+                    Some(micros) => zone.date(micros),
+                    None => time::date(text),
+                });
+            }
+            Self::Timestamp { values, zone, epoch, .. } => {
+                parse_all(values, buffer, spans, misfit, |text| {
+                    let counted = epoch.and_then(|epoch| epoch.micros(text));
+                    counted.or_else(|| time::timestamp(text, zone))
+                });
             }
             Self::Boolean(values) => parse_all(values, buffer, spans, misfit, value::boolean),
             Self::Float64(values) => parse_all(values, buffer, spans, misfit, value::float),
@@ -97,7 +114,7 @@ impl Column {
             Self::Decimal { values, precision, scale } => {
                 Arc::new(Decimal128Array::from(values).with_precision_and_scale(precision, scale)?)
             }
-            Self::Date(values) => Arc::new(Date32Array::from(values)),
+            Self::Date { values, .. } => Arc::new(Date32Array::from(values)),
             Self::Timestamp { values, label, .. } => {
                 Arc::new(TimestampMicrosecondArray::from(values).with_timezone_opt(label))
             }
@@ -136,6 +153,11 @@ fn lists(texts: &StringArray, item: FieldRef, separator: &str) -> Result<ArrayRe
     }
     let nulls = Some(NullBuffer::from(valid));
     Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::new(ends.into()), Arc::new(values.finish()), nulls)?))
+}
+
+/// The unit in which `field`'s times may be counted.
+pub(super) fn epoch(field: &Field) -> Option<Epoch> {
+    Epoch::new(field.metadata().get(EPOCH)?)
 }
 
 fn parse_all<T>(

@@ -52,7 +52,7 @@ pub(super) fn decode(page: &JsonPage, schema: &SchemaRef, first_record: u64) -> 
 }
 
 /// Where the page's records are, well formed or not.
-fn records_of(page: &JsonPage) -> Vec<(usize, usize)> {
+pub(super) fn records_of(page: &JsonPage) -> Vec<(usize, usize)> {
     match page.shape {
         JsonShape::Lines => lines(&page.bytes),
         JsonShape::Array => elements(&page.bytes),

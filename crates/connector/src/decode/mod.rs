@@ -20,7 +20,7 @@ use arrow::array::{StringArray, UInt64Array};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use crate::{Data, Page, Rejected};
+use crate::{Data, JsonPage, Page, Rejected};
 
 /// A page, decoded. `batch.num_rows() + rejected.len()` equals the number of records found in the page.
 #[derive(Debug)]
@@ -54,6 +54,12 @@ pub fn decode(page: &Page, schema: &SchemaRef) -> Result<Decoded, arrow::error::
             misfits: Vec::new(),
         }),
     }
+}
+
+/// Where the records of a JSON page lie in its bytes, well formed or not: as many as [`decode`] finds. For a connector that has
+/// to look into records, or to leave some out.
+pub fn records(page: &JsonPage) -> Vec<std::ops::Range<usize>> {
+    json::records_of(page).into_iter().map(|(start, end)| start..end).collect()
 }
 
 /// `schema` with all fields nullable: a source that promises a value may still leave it out.

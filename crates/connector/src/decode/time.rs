@@ -1,7 +1,8 @@
 //! Dates and times from text, year first only: `12/27/2018` could be read two ways and is not read at all.
 //!
 //! A time without an offset is in the column's zone ([`crate::TIMEZONE`]): where clocks are set back the earlier of the
-//! two is meant; a time that clocks skip does not exist and does not fit. Digits below a microsecond are dropped.
+//! two is meant; a time that clocks skip does not exist and does not fit. Digits below a microsecond are dropped. A number of
+//! units since 1970 is read only where the column says so ([`crate::EPOCH`]).
 
 use chrono::{NaiveDate, NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
@@ -28,6 +29,35 @@ pub(super) fn timestamp(text: &[u8], zone: &mut Zone) -> Option<i64> {
         None => zone.utc(local)?,
     };
     Some(utc * 1_000_000 + fraction)
+}
+
+/// The unit of times that are counted from 1970 in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Epoch {
+    /// Microseconds of a unit.
+    unit: i64,
+}
+
+impl Epoch {
+    pub(super) fn new(name: &str) -> Option<Self> {
+        let unit = match name {
+            "s" => 1_000_000,
+            "ms" => 1_000,
+            "us" => 1,
+            _ => return None,
+        };
+        Some(Self { unit })
+    }
+
+    /// Microseconds since 1970; `None` if `text` is no plain whole number, or beyond all times.
+    pub(super) fn micros(self, text: &[u8]) -> Option<i64> {
+        let text = text.trim_ascii();
+        let digits = text.strip_prefix(b"-").unwrap_or(text);
+        if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        super::value::integer(text)?.checked_mul(self.unit)
+    }
 }
 
 /// A zone that remembers the last hour's offset, as neighbouring rows have neighbouring times.
@@ -59,6 +89,13 @@ impl Zone {
             return Some(local - first);
         }
         self.offset_at(local).map(|(offset, _)| local - offset)
+    }
+
+    /// The day that the zone's clocks show, in days since 1970-01-01.
+    pub(super) fn date(&self, micros: i64) -> Option<i32> {
+        let utc = chrono::DateTime::from_timestamp_micros(micros)?.naive_utc();
+        let offset = self.tz.offset_from_utc_datetime(&utc).fix().local_minus_utc();
+        i32::try_from((micros.div_euclid(1_000_000) + i64::from(offset)).div_euclid(DAY)).ok()
     }
 
     /// The offset in force, the earlier one if there are two, and whether it is the only one.
