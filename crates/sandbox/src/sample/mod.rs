@@ -9,10 +9,11 @@
 //!  "next_page_token": "…"}
 //! ```
 //!
-//! `GET /v1/orders` is the same, with `customer_id`, `ordered_at`, `total` (decimal, as text), `currency` and `lines`. Rows come in the order
-//! of `updated_at` and then `id`; `updated_since` is inclusive; what is deleted stays as a row that says so and no more. A
-//! page token is a place in that order: rows that change while they are paged come again at the end, none is lost. Without
-//! another page the token is null. Errors are JSON: `{"error": {"code", "message"}}`, with 400, 401, 404, 405 or 429.
+//! `GET /v1/orders` is the same, with `customer_id`, `ordered_at`, `total` (decimal, as text), `currency` and `lines`. Rows
+//! come in the order of `updated_at` and then `id`; `updated_since` is inclusive; what is deleted stays as a row that says
+//! so and no more. A page token is a place in that order: rows that change while they are paged come again at the end, none
+//! is lost. Without another page the token is null. Errors are JSON: `{"error": {"code", "message"}}`, with 400, 401, 404,
+//! 405 or 429.
 //!
 //! The customers are people of the same [`Config`](crate::Config), with noise of their own. It does no more on purpose: no
 //! metadata, no single records, no writing; a scenario can make it misbehave as any stand-in.
