@@ -1,4 +1,5 @@
-//! Serves the made-up Fxiaoke tenant until it is killed: `cargo run -p tributary-sandbox --example fxiaoke -- [PORT] [PEOPLE] [SCENARIO.toml]`.
+//! Serves the made-up Fxiaoke tenant until it is killed:
+//! `cargo run -p tributary-sandbox --example fxiaoke -- [PORT] [PEOPLE] [SCENARIO.toml]`.
 //!
 //! Prints its address on the first line. Its clock runs twenty times as fast as the wall's.
 

@@ -1,7 +1,7 @@
 //! Filters of a query: all of them must hold. Which operator takes which values, and how a value meets them.
 //!
-//! An empty value meets being empty, and not being equal, which is documented; no other operator, which is not. Text is compared as it is
-//! written. A list meets what one of its elements meets. Ids of employees are known in both forms.
+//! An empty value meets being empty, and not being equal, which is documented; no other operator, which is not. Text is
+//! compared as it is written. A list meets what one of its elements meets. Ids of employees are known in both forms.
 
 use std::cmp::Ordering;
 

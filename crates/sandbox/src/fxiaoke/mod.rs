@@ -1,10 +1,10 @@
 //! A stand-in for 纷享销客 (Fxiaoke, ShareCRM): a tenant of it, behind the vendor's requests of both generations.
 //!
-//! The people are those of the same [`Config`](crate::Config): customers, contacts, leads, orders with lines, service tickets,
-//! members of the stores, the tenant's staff, and one object of the tenant's own, `object_Vk3Qd__c`. [`Tenant::advance`] lets the world go
-//! on; [`Tenant::truth`] says which record is whose. Time is the tenant's own and stands still unless told otherwise
-//! ([`Options::speed`], [`Tenant::clock`]): tokens and limits follow it, so that a window of calls never ends on a clock
-//! that stands.
+//! The people are those of the same [`Config`]: customers, contacts, leads, orders with lines, service tickets,
+//! members of the stores, the tenant's staff, and one object of the tenant's own, `object_Vk3Qd__c`. [`Tenant::advance`] lets
+//! the world go on; [`Tenant::truth`] says which record is whose. Time is the tenant's own and stands still unless told
+//! otherwise ([`Options::speed`], [`Tenant::clock`]): tokens and limits follow it, so that a window of calls never ends on a
+//! clock that stands.
 //!
 //! What is imitated is what public documents, digests and clients say: a status of 200 for everything, codes that contradict
 //! their table, null fields that are absent, decimals as text, two paths for two kinds of objects, rows that vanish without an
@@ -15,7 +15,8 @@
 //! use tributary_sandbox::{fxiaoke, http::Scenario};
 //!
 //! let server = fxiaoke::serve(fxiaoke::Options { people: 50, ..fxiaoke::Options::default() }, Scenario::default(), 0)?;
-//! let advanced = server.with(|tenant| tenant.advance(&fxiaoke::Step { seconds: 60, changes: 10, ..fxiaoke::Step::default() }));
+//! let step = fxiaoke::Step { seconds: 60, changes: 10, ..fxiaoke::Step::default() };
+//! let advanced = server.with(|tenant| tenant.advance(&step));
 //! assert_eq!(advanced.changes(), 10);
 //! # Ok::<(), tributary_sandbox::Error>(())
 //! ```
@@ -54,11 +55,11 @@ use crate::{Config, Error, Truth};
 /// What to serve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// As in [`Config`](crate::Config). Default 2,000.
+    /// As in [`Config`]. Default 2,000.
     pub people: usize,
-    /// As in [`Config`](crate::Config). Default 1.
+    /// As in [`Config`]. Default 1.
     pub seed: u64,
-    /// As in [`Config`](crate::Config); the tenant's clock starts at the midnight after it, in Shanghai.
+    /// As in [`Config`]; the tenant's clock starts at the midnight after it, in Shanghai.
     pub as_of: NaiveDate,
     /// Seconds of the tenant's clock for each that passes. Default 0: it stands still until it is set.
     pub speed: f64,

@@ -119,7 +119,8 @@ impl Tenant {
     pub(super) fn add_visit(&mut self, dice: &mut Dice, contact: &str, person: u32, at: i64) -> String {
         let channel = pick(dice, &["phone", "phone", "store", "wechat", "other"]);
         let photo = dice.random_bool(0.1).then(|| {
-            json!([{ "path": format!("N_202606_{:08x}", dice.random_range(0..u32::MAX)), "ext": "jpg", "filename": "试衣.jpg", "size": 24_576 }])
+            let path = format!("N_202606_{:08x}", dice.random_range(0..u32::MAX));
+            json!([{ "path": path, "ext": "jpg", "filename": "试衣.jpg", "size": 24_576 }])
         });
         let values = json!({
             "contact__c": contact, "visited_at__c": at - dice.random_range(0..DAY) * 1_000, "store__c": pick(dice, STORES),

@@ -1,4 +1,4 @@
-//! The tenant as it is at the start: customers who are companies or persons, their contacts, leads, and the members of the stores.
+//! The tenant as it is at the start: customers who are companies or persons, contacts, leads, members of the stores.
 //!
 //! The people are those of the files, each object with a choice and with noise of its own; card numbers are the stores'. What
 //! the customers bought and said is in `sales`.
@@ -90,7 +90,8 @@ impl Tenant {
         });
         if dice.random_bool(CONTACTS) {
             let at = self.before(dice, 500);
-            let account = account.or_else(|| dice.random_bool(0.3).then(|| pick(dice, &refs(companies)).to_owned()));
+            let company = dice.random_bool(0.3).then(|| companies[dice.random_range(0..companies.len())].clone());
+            let account = account.or(company);
             let contact = self.add_contact(dice, person, account.as_deref(), at);
             self.add_dealings(dice, &contact, account.as_deref(), person);
         }
@@ -255,10 +256,6 @@ pub(super) fn midnight(date: NaiveDate) -> i64 {
 fn day_of(at: i64) -> String {
     let local = chrono::DateTime::from_timestamp_millis(at + 8 * 3_600_000).unwrap_or_default();
     local.format("%Y%m%d").to_string()
-}
-
-fn refs(texts: &[String]) -> Vec<&str> {
-    texts.iter().map(String::as_str).collect()
 }
 
 /// The values of an object; what is empty is not kept.

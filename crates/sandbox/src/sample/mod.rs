@@ -9,12 +9,13 @@
 //!  "next_page_token": "…"}
 //! ```
 //!
-//! `GET /v1/orders` is the same, with `customer_id`, `ordered_at`, `total` (decimal, as text), `currency` and `lines`. Rows come in the order
-//! of `updated_at` and then `id`; `updated_since` is inclusive; what is deleted stays as a row that says so and no more. A
-//! page token is a place in that order: rows that change while they are paged come again at the end, none is lost. Without
-//! another page the token is null. Errors are JSON: `{"error": {"code", "message"}}`, with 400, 401, 404, 405 or 429.
+//! `GET /v1/orders` is the same, with `customer_id`, `ordered_at`, `total` (decimal, as text), `currency` and `lines`. Rows
+//! come in the order of `updated_at` and then `id`; `updated_since` is inclusive; what is deleted stays as a row that says
+//! so and no more. A page token is a place in that order: rows that change while they are paged come again at the end, none
+//! is lost. Without another page the token is null. Errors are JSON: `{"error": {"code", "message"}}`, with 400, 401, 404,
+//! 405 or 429.
 //!
-//! The customers are people of the same [`Config`](crate::Config), with noise of their own. It does no more on purpose: no
+//! The customers are people of the same [`Config`], with noise of their own. It does no more on purpose: no
 //! metadata, no single records, no writing; a scenario can make it misbehave as any stand-in.
 
 mod change;
@@ -40,11 +41,11 @@ const ORDERS: &str = "orders";
 /// What to serve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// As in [`Config`](crate::Config). Default 2,000.
+    /// As in [`Config`]. Default 2,000.
     pub people: usize,
-    /// As in [`Config`](crate::Config). Default 1.
+    /// As in [`Config`]. Default 1.
     pub seed: u64,
-    /// As in [`Config`](crate::Config); the API's clock starts at the midnight after it, in Shanghai.
+    /// As in [`Config`]; the API's clock starts at the midnight after it, in Shanghai.
     pub as_of: NaiveDate,
     /// Seconds of the API's clock for each that passes. Default 0: it stands still until it is set.
     pub speed: f64,

@@ -1,6 +1,6 @@
 //! A stand-in for Zoho CRM, API version 8: the made-up retailer's CRM behind the vendor's requests.
 //!
-//! The contacts are those of `crm/contacts.csv` of the same [`Config`](crate::Config), with the same ids and values; beside them are leads,
+//! The contacts are those of `crm/contacts.csv` of the same [`Config`], with the same ids and values; beside them are leads,
 //! accounts, deals, cases, a custom module, a subform and a link. [`Crm::advance`] lets the world go on; [`Crm::truth`]
 //! says which record is whose. Time is the CRM's own and stands still unless told otherwise ([`Options::speed`],
 //! [`Crm::clock`]): tokens, page tokens, windows of credits and the retention of deleted records follow it.
@@ -54,11 +54,11 @@ use crate::{Config, Error, Truth, clock};
 /// What to serve.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// As in [`Config`](crate::Config). Default 2,000.
+    /// As in [`Config`]. Default 2,000.
     pub people: usize,
-    /// As in [`Config`](crate::Config). Default 1.
+    /// As in [`Config`]. Default 1.
     pub seed: u64,
-    /// As in [`Config`](crate::Config); the CRM's clock starts at the midnight after it, in Shanghai.
+    /// As in [`Config`]; the CRM's clock starts at the midnight after it, in Shanghai.
     pub as_of: NaiveDate,
     /// Seconds of the CRM's clock for each that passes. Default 0: it stands still until it is set.
     pub speed: f64,

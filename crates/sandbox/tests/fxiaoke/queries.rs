@@ -186,7 +186,8 @@ fn a_step_can_end_with_an_import() {
 fn some_fields_come_with_their_companions_and_nothing_else() {
     let server = server();
     let client = Client::new(&server);
-    let info = json!({ "limit": 5, "fieldProjection": ["name", "owner", "account_id", "nope"], "filters": [filter("account_id", "ISN", json!([]))] });
+    let (fields, filters) = (["name", "owner", "account_id", "nope"], [filter("account_id", "ISN", json!([]))]);
+    let info = json!({ "limit": 5, "fieldProjection": fields, "filters": filters });
     for row in client.query("ContactObj", info).rows() {
         let keys: HashSet<&str> = row.as_object().unwrap().keys().map(String::as_str).collect();
         let expected = [
