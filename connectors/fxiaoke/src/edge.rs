@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 /// Remembered at most; of more, the rest is handed out again, which does no harm.
-const MOST: usize = 4096;
+const MOST: usize = 16_384;
 
 /// Hashes of records.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ mod tests {
         let again = Edge::read(&edge.write());
         assert!(again == edge && again.has(b"{\"_id\":1}") && !again.has(b"{\"_id\":3}"));
         assert_eq!(Edge::read("not hashes"), Edge::default());
-        (0..5000u32).for_each(|n| edge.add(&n.to_le_bytes()));
+        (0..20_000u32).for_each(|n| edge.add(&n.to_le_bytes()));
         assert_eq!(edge.0.len(), MOST);
     }
 }

@@ -71,7 +71,8 @@ impl Packed {
         let (mut rest, mut entries) = (plain.as_slice(), Vec::<Entry>::new());
         for _ in 0..self.n {
             let shared = usize::try_from(take_number(&mut rest)?).ok()?;
-            let (own, after) = rest.split_at_checked(usize::try_from(take_number(&mut rest)?).ok()?.min(rest.len()))?;
+            let length = usize::try_from(take_number(&mut rest)?).ok()?;
+            let (own, after) = rest.split_at_checked(length)?;
             let before = entries.last().map_or(&b""[..], |entry| entry.id.as_bytes());
             let id = String::from_utf8([before.get(..shared)?, own].concat()).ok()?;
             rest = after;
@@ -120,8 +121,12 @@ mod tests {
 
     use super::*;
 
+    fn mixed(n: u64) -> u64 {
+        n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_mul(0xBF58_476D_1CE4_E5B9)
+    }
+
     fn entries(count: u64, id: impl Fn(u64) -> String) -> Vec<Entry> {
-        let times = (0..count).map(|n| 1_700_000_000_000 + (n * 7_919_331) % 86_400_000);
+        let times = (0..count).map(|n| 1_700_000_000_000 + (mixed(n) % 31_536_000_000) as i64);
         let mut all: Vec<Entry> =
             (0..count).zip(times).map(|(n, at)| Entry { id: id(n), at: Some(at), gone: false }).collect();
         all.sort_by(|one, other| one.id.cmp(&other.id));
@@ -130,12 +135,13 @@ mod tests {
 
     #[test]
     fn what_an_id_costs_is_as_documented() {
-        let mixed = |n: u64| n.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(29).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let of_mongo = entries(1024, |n| format!("{:08x}5a5a5a5a5a{:06x}", 0x6500_0000 + n * 90, (n * 3) & 0xff_ffff));
+        let of_mongo = entries(1024, |n| {
+            format!("{:08x}5a5a5a5a5a{:06x}", 0x6500_0000 + n * 9000 + mixed(n) % 9000, mixed(n) % 0xff_ffff)
+        });
         let random = entries(1024, |n| format!("{:016x}{:016x}", mixed(n), mixed(n + 1_000_000)));
         let bytes = |all: &[Entry]| serde_json::to_string(&Packed::new(all)).unwrap().len() / all.len();
         let found = (bytes(&of_mongo), bytes(&random));
-        assert!((10..=15).contains(&found.0) && (25..=32).contains(&found.1), "{found:?}");
+        assert!((10..=20).contains(&found.0) && (25..=33).contains(&found.1), "{found:?}");
     }
 
     #[test]

@@ -40,6 +40,9 @@ pub struct Window {
     pub to: Option<i64>,
     /// What comes up to this id has been handed out.
     pub after: Option<String>,
+    /// The records around `to` among these.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub edge: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_place_is_read_as_it_was_written_and_a_strange_one_refused() {
-        let window = Window { from: Some(1), to: Some(2), after: Some("5f".into()) };
+        let window = Window { from: Some(1), to: Some(2), after: Some("5f".into()), edge: "e".into() };
         let walk = Walk { high: Some(2), window: Some(window), swept: Some(3), ..Walk::default() };
         let sweep = Sweep { after: Some("5e".into()), done: false, gone: Packed::new(&[]) };
         let mut state = State::default();

@@ -111,6 +111,7 @@ impl Records {
         match &self.walk.window {
             Some(window) => {
                 self.whole = window.from.is_none();
+                self.edge = Edge::read(&window.edge);
                 self.phase = Phase::Walk;
                 Ok(())
             }
@@ -129,9 +130,11 @@ impl Records {
         self.windows += 1;
         self.edge = Edge::default();
         self.walk.window = Some(match high {
-            Some(high) => {
-                Window { from: Some(high.saturating_sub(self.lookback)), to: newest.max(Some(high)), after: None }
-            }
+            Some(high) => Window {
+                from: Some(high.saturating_sub(self.lookback)),
+                to: newest.max(Some(high)),
+                ..Window::default()
+            },
             None => {
                 self.whole = true;
                 self.walk.swept = Some(self.api.now().timestamp_millis());
@@ -139,7 +142,7 @@ impl Records {
                     let changes = self.known.clear();
                     self.checkpoint(changes)?;
                 }
-                Window { from: None, to: newest, after: None }
+                Window { to: newest, ..Window::default() }
             }
         });
         self.phase = Phase::Walk;
@@ -175,7 +178,7 @@ impl Records {
             wanted.push(window.from.is_none() || !self.seen.has(record));
         }
         let changes = self.hand_out(&page, &wanted, window.from.is_none())?;
-        self.walk.window = Some(Window { after: Some(last), ..window });
+        self.walk.window = Some(Window { after: Some(last), edge: self.edge.write(), ..window });
         // Without a record there is nothing to commit, and the place before is as good.
         if wanted.contains(&true) { self.checkpoint(changes) } else { Ok(()) }
     }

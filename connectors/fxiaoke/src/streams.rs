@@ -195,7 +195,7 @@ mod tests {
             ("word", "Utf8 identifier"),
             ("tel", "Utf8 identifier"),
             ("date_of_birth", "Date32 quasi"),
-            ("closed", "Timestamp(µs, \"UTC\") none"),
+            ("closed", "Timestamp(Microsecond, Some(\"UTC\")) none"),
             ("vip", "Boolean none"),
             ("gender", "Utf8 quasi"),
             ("town", "Utf8 quasi"),
