@@ -188,8 +188,10 @@ impl Folder {
             let (totals, table) = (&stream["totals"], stream["table"].as_str().unwrap());
             let named = |name| count(totals, name);
             assert_eq!(named("read"), named("written") + named("duplicate") + named("rejected"), "{table}: {totals}");
-            for (op, of_it) in [("upsert", "written"), ("reject", "rejected"), ("replace", "withdrawn")] {
-                rows.push((format!("{table} where _op = '{op}'"), named(of_it)));
+            for (ops, of_it) in
+                [("'upsert', 'delete'", "written"), ("'reject'", "rejected"), ("'replace'", "withdrawn")]
+            {
+                rows.push((format!("{table} where _op in ({ops})"), named(of_it)));
             }
         }
         let mut written: BTreeMap<&str, u64> = BTreeMap::new();

@@ -300,29 +300,31 @@ impl Shape {
         }
     }
 
-    /// The finished batch: rows `keep` of the page, numbered from `first_row`.
+    /// The finished batch: rows `keep` of the page, numbered from `first_row` without a gap.
     pub fn finish(
         &self,
         prepared: &Prepared,
         keep: Option<&arrow::array::BooleanArray>,
         place: &Place,
     ) -> Result<RecordBatch, ArrowError> {
-        let rows = prepared.rows;
+        let kept: Vec<ArrayRef> = match keep {
+            Some(keep) => {
+                prepared.columns.iter().map(|column| arrow::compute::filter(column, keep)).collect::<Result<_, _>>()?
+            }
+            None => prepared.columns.clone(),
+        };
+        let rows = keep.map_or(prepared.rows, arrow::array::BooleanArray::true_count);
         let constant = |value: i64| Arc::new(Int64Array::from(vec![value; rows])) as ArrayRef;
         let numbers = (place.first_row..).take(rows);
         let read_at = arrow::array::TimestampMicrosecondArray::from(vec![place.read_at; rows]).with_timezone("UTC");
-        let (before, line) = prepared.columns.split_at(prepared.columns.len() - 1);
+        let (before, line) = kept.split_at(kept.len() - 1);
         let mut columns = before.to_vec();
         columns.push(constant(place.epoch));
         columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
         columns.extend(line.iter().cloned());
         columns.push(constant(place.commit));
         columns.push(Arc::new(read_at));
-        let batch = RecordBatch::try_new(self.schema.clone(), columns)?;
-        match keep {
-            Some(keep) => arrow::compute::filter_record_batch(&batch, keep),
-            None => Ok(batch),
-        }
+        RecordBatch::try_new(self.schema.clone(), columns)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::config::MaxRejected;
 use crate::observe::{Note, Observer};
 use crate::project::{Project, RunDate};
 use crate::sync::{Report, Sync};
-use crate::{Diagnostic, raw};
+use crate::{Diagnostic, raw, schema_event};
 
 /// What ends a run.
 #[derive(Debug, thiserror::Error)]
@@ -337,6 +337,9 @@ async fn stages(
             rejected(&report, source.max_rejected, &id, summary);
             summary.streams.push(report);
         }
+    }
+    if let Some(table) = lake.table(&schema_event::table()).await? {
+        summary.tables.insert(schema_event::table(), table.version());
     }
     // Streams whose source could not be looked at stand where they stood.
     for mapping in &project.mappings {

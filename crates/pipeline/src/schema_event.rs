@@ -17,13 +17,18 @@ use crate::run::Error;
 
 const TRIES: u32 = 20;
 
+/// Where the events are.
+pub fn table() -> TableName {
+    TableName::new("ops", "schema_event")
+}
+
 fn spec() -> TableSpec {
     let text = |name: &str| plain(name, DataType::Utf8, Personal::None);
     let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
     let mut fields: Vec<_> =
         ["run_id", "source", "stream", "column", "change", "before", "after", "action"].map(text).to_vec();
     fields.push(plain("at", time, Personal::None));
-    TableSpec { name: TableName::new("ops", "schema_event"), schema: Arc::new(Schema::new(fields)) }
+    TableSpec { name: table(), schema: Arc::new(Schema::new(fields)) }
 }
 
 /// Compares a stream with how it looked last and records what is different; nothing at the first look.

@@ -344,7 +344,7 @@ impl Work<'_> {
             self.segment.keys.get_or_insert_default().extend(prepared.keys.iter().map(|(key, _)| *key));
         }
         let batch = self.shape.finish(&prepared, keep.as_ref(), &place)?;
-        self.batch.next_row += i64::try_from(prepared.rows).unwrap_or_default();
+        self.batch.next_row += i64::try_from(batch.num_rows()).unwrap_or_default();
         let counts = &mut self.segment.counts;
         counts.read += prepared.records;
         counts.rejected += prepared.rejected;

@@ -100,8 +100,15 @@ impl Strength {
 }
 
 /// Types with a rule of their own unless the file has one, and their cap on names and on records per source.
-const DEFAULTS: [(&str, Option<u32>); 6] =
-    [("member_no", None), ("unionid", None), ("ouid", None), ("openid", None), ("phone", Some(3)), ("email", Some(3))];
+const DEFAULTS: [(&str, Option<u32>); 7] = [
+    ("member_no", None),
+    ("unionid", None),
+    ("ouid", None),
+    ("openid", None),
+    ("external_id", None),
+    ("phone", Some(3)),
+    ("email", Some(3)),
+];
 
 impl Default for Merge {
     fn default() -> Self {

@@ -1,0 +1,204 @@
+//! Two CRMs and the tills in one lake: `pipelines/crm.toml` against the sandbox.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+
+use serde_json::Value;
+use support::{Folder, MAY_DIFFER, replaced};
+use tributary_sandbox::{Sandbox, SandboxOptions};
+
+const PIPELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipelines/crm.toml");
+
+/// Places in a stream's history: a read that was killed goes on from its last place, so it cuts other batches.
+const PLACES: &[&str] = &["_epoch", "_row"];
+
+/// A retailer with its stand-ins, and a folder to run the program in.
+struct Scene {
+    sandbox: Sandbox,
+    folder: Folder,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Scene {
+    fn new(people: usize) -> Self {
+        let sandbox = Sandbox::start(SandboxOptions { people, seed: 7, ..SandboxOptions::default() }).unwrap();
+        let folder = Folder::new();
+        sandbox.write(&folder.path("retailer")).unwrap();
+        let mut environment: Vec<_> = sandbox.places().into_iter().flat_map(|place| place.environment).collect();
+        environment.push(("TOKENS", "a key that is long enough to be one".into()));
+        environment.push(("XDG_STATE_HOME", folder.path("state").to_str().unwrap().into()));
+        Self { sandbox, folder, environment }
+    }
+
+    /// Writes the pipeline for a lake, and gives its name.
+    fn pipeline(&self, lake: &str) -> String {
+        let text = fs::read_to_string(PIPELINE).unwrap();
+        let text = replaced(&text, "lake = \"lake/crm\"", &format!("lake = \"{lake}\"\nseed = \"test\""));
+        let text = replaced(&text, "http://127.0.0.1:7001", &self.sandbox.zoho.url());
+        let text = replaced(&text, "http://127.0.0.1:7002", &self.sandbox.fxiaoke.url());
+        let text = replaced(&text, "pipelines/sample/retailer/", "retailer/");
+        let text = replaced(&text, "timezone ", "batch_rows = 1\ntimezone ");
+        let text = format!("{text}\n[http]\ntoken_key = {{ env = \"TOKENS\" }}\n");
+        let name = format!("{lake}.toml");
+        self.folder.write(&name, &text);
+        name
+    }
+
+    fn environment(&self) -> Vec<(&str, &str)> {
+        self.environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
+    }
+
+    /// Runs the pipeline to its end and gives the ledger.
+    fn run(&self, pipeline: &str) -> Value {
+        self.folder.tributary_with(&["run", pipeline, "--json"], &self.environment()).code(0).json()
+    }
+
+    /// Requests that the CRMs have answered so far, by path and table.
+    fn requests(&self) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for entry in self.sandbox.zoho.requests().into_iter().chain(self.sandbox.fxiaoke.requests()) {
+            *counts.entry(format!("{} {}", entry.path, entry.table.unwrap_or_default())).or_default() += 1;
+        }
+        counts
+    }
+}
+
+fn sum(summary: &Value, name: &str) -> u64 {
+    let streams = summary["streams"].as_array().unwrap();
+    streams.iter().map(|stream| stream["counts"][name].as_u64().unwrap()).sum()
+}
+
+#[test]
+fn people_of_two_crms_and_the_tills_are_merged_and_the_next_run_reads_what_changed() {
+    let scene = Scene::new(800);
+    let pipeline = scene.pipeline("crm");
+    let first = scene.run(&pipeline);
+    scene.folder.assert_ledger("crm", &first);
+    for (source, streams) in [("zoho", 4), ("fxiaoke", 7), ("stores", 1), ("tills", 1)] {
+        let read = first["streams"].as_array().unwrap().iter().filter(|stream| stream["source"] == source);
+        assert_eq!(read.clone().count(), streams, "{source}");
+        assert!(read.clone().all(|stream| stream["counts"]["read"].as_u64() > Some(0)), "{source}");
+    }
+    assert_merged_well(&scene);
+
+    // Nothing has changed: a few requests for each stream, none of which reads its records again.
+    let of_records = |requests: &BTreeMap<String, usize>| {
+        let about = |path: &&String| {
+            ["token", "settings", "describe", "object/list", "org"].iter().all(|word| !path.contains(word))
+        };
+        requests.iter().filter(|(path, _)| about(path)).map(|(_, count)| count).sum::<usize>()
+    };
+    let before = of_records(&scene.requests());
+    let second = scene.run(&pipeline);
+    let after = scene.requests();
+    let asked = of_records(&after) - before;
+    eprintln!("{asked} requests for records where the first run made {before}");
+    assert!(asked <= 4 * 11 && asked < before, "{asked} requests where the first run made {before}: {after:?}");
+    assert_eq!(sum(&second, "written"), 0, "{second}");
+    assert!(sum(&second, "read") * 10 < sum(&first, "read"), "{second}");
+    let tokens = after.iter().filter(|(path, _)| path.contains("token")).map(|(_, count)| count).sum::<usize>();
+    assert_eq!(tokens, 2, "one for each CRM: both runs use the same access tokens: {after:?}");
+
+    // Some of it changes, and just that is read.
+    let advanced = scene.sandbox.advance(3_600, 30);
+    let changed: BTreeSet<_> = [&advanced["zoho"], &advanced["fxiaoke"]]
+        .into_iter()
+        .flat_map(|advanced| [&advanced.created, &advanced.updated, &advanced.deleted, &advanced.converted])
+        .flatten()
+        .filter(|(table, _)| fs::read_to_string(PIPELINE).unwrap().contains(&format!("\"{table}\"")))
+        .collect();
+    let third = scene.run(&pipeline);
+    scene.folder.assert_ledger("crm", &third);
+    let written = usize::try_from(sum(&third, "written")).unwrap();
+    assert!(written >= changed.len(), "{written} records written, {changed:?} changed");
+    // What changes may change others: a lead that is converted makes a contact, an order that is void its lines.
+    assert!(written <= changed.len() * 4 + 20, "{written} records written, {} changed", changed.len());
+    assert_eq!(
+        third["clean"]["zoho.Contacts → party"]["current"],
+        Value::from(scene.sandbox.zoho.with(|crm| crm.ids("Contacts")).len())
+    );
+}
+
+/// As for the quickstart: who is joined is one person, and who shares an identifier under one name is joined.
+fn assert_merged_well(scene: &Scene) {
+    let truth = scene.sandbox.truth();
+    let files = tributary_sandbox::read_truth(&scene.folder.path("retailer")).unwrap();
+    let rows = scene.folder.query(
+        "crm",
+        "select p.source, p.stream, p.record_id, p.name, p.name_masked, p.record_key, m.customer_id from clean.party p \
+         left join identity.member m on m.record_key = p.record_key and not m.retired",
+    );
+    let mut customers: HashMap<String, Vec<u32>> = HashMap::new();
+    let mut people: HashMap<u32, BTreeSet<String>> = HashMap::new();
+    let mut unknown = 0;
+    for row in &rows {
+        let (source, id) = (row["source"].as_str().unwrap(), row["record_id"].as_str().unwrap());
+        let stream = row["stream"].as_str().unwrap();
+        let person = match source {
+            "stores" => files.records["stores.members"].get(id),
+            "zoho" => truth.records.get(&format!("crm.{}", stream.to_lowercase())).and_then(|records| records.get(id)),
+            _ => truth.records.get(&format!("fx.{stream}")).and_then(|records| records.get(id)),
+        };
+        let customer = row["customer_id"].as_str().unwrap().to_owned();
+        match person {
+            Some(person) => {
+                customers.entry(customer.clone()).or_default().push(*person);
+                people.entry(*person).or_default().insert(customer);
+            }
+            None => unknown += 1,
+        }
+    }
+    assert!(unknown * 20 < rows.len(), "{unknown} of {} records are of nobody", rows.len());
+    let pairs = |count: usize| count * count.saturating_sub(1) / 2;
+    let (mut right, mut joined) = (0, 0);
+    for members in customers.values() {
+        joined += pairs(members.len());
+        let mut by_person: HashMap<u32, usize> = HashMap::new();
+        members.iter().for_each(|person| *by_person.entry(*person).or_default() += 1);
+        right += by_person.into_values().map(pairs).sum::<usize>();
+    }
+    let precision = right as f64 / joined as f64;
+    eprintln!("{} records; precision {precision:.4} of {joined} pairs", rows.len());
+    assert!(joined > 500, "there is something to judge by: {joined}");
+    assert!(precision >= 0.99, "precision {precision:.4}");
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_makes_the_same_lake() {
+    let scene = Scene::new(120);
+    let undisturbed = scene.pipeline("undisturbed");
+    let log = scene.folder.path("passed");
+    let mut environment = scene.environment();
+    environment.push(("TRIBUTARY_FAULT_LOG", log.to_str().unwrap()));
+    let summary = scene.folder.tributary_with(&["run", &undisturbed, "--json"], &environment).code(0).json();
+    scene.folder.assert_ledger("undisturbed", &summary);
+
+    // The points that a run passes, in their order: twenty of them, from the first table to the manifest.
+    let mut points: Vec<String> = Vec::new();
+    for point in fs::read_to_string(&log).unwrap().lines() {
+        if !points.iter().any(|known| known == point) {
+            points.push(point.to_owned());
+        }
+    }
+    assert!(points.len() >= 20, "{points:?}");
+    let pipeline = scene.pipeline("killed");
+    for n in 0..20 {
+        let point = &points[n * points.len() / 20];
+        // Of what comes with every batch the second, so that each run gets on.
+        let nth = if point.starts_with("raw.") || point.starts_with("sync.") { 2 } else { 1 };
+        let fault = format!("kill:{point}:{nth}");
+        let mut environment = scene.environment();
+        environment.push(("TRIBUTARY_FAULT", &fault));
+        let outcome = scene.folder.tributary_with(&["run", &pipeline], &environment);
+        assert!(outcome.is_killed(), "{fault}: {outcome}");
+    }
+    let last = scene.run(&pipeline);
+    scene.folder.assert_ledger("killed", &last);
+    let may_differ: Vec<&str> = MAY_DIFFER.iter().chain(PLACES).copied().collect();
+    scene.folder.picture("killed").assert_equals(&scene.folder.picture("undisturbed"), &may_differ);
+}
