@@ -14,8 +14,8 @@ pub fn extra() -> Extra {
         .about("Serve stand-ins for the vendors' APIs on 127.0.0.1, over a made-up retailer, until it is stopped")
         .arg(
             number("port", "7001")
-                .value_parser(value_parser!(u16).range(1..=65_533))
-                .help("The first stand-in's port; the others take the next ones"),
+                .value_parser(value_parser!(u16).range(..=65_533))
+                .help("The first stand-in's port, the others take the next ones; 0: any that are free"),
         )
         .arg(number("people", "2000").value_parser(value_parser!(usize)).help("How many persons the retailer has"))
         .arg(number("seed", "1").value_parser(value_parser!(u64)).help("Where all chance comes from"))
