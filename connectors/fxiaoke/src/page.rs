@@ -91,13 +91,15 @@ pub fn array(bytes: Bytes) -> JsonPage {
 
 impl Row {
     fn new(page: &Bytes, range: Range<usize>) -> Self {
-        let values = scan(&page[range.clone()], &LOOKED_AT).unwrap_or_default();
+        // An id of broken characters must not become the place where the next page begins.
+        let text = std::str::from_utf8(&page[range.clone()]).unwrap_or_default();
+        let values = scan(text.as_bytes(), &LOOKED_AT).unwrap_or_default();
         let text = |place: usize| values.get(place).and_then(Option::as_ref).and_then(Value::text);
         Self {
             id: text(0).filter(|id| !id.is_empty()).map(str::to_owned),
             at: text(1).and_then(|at| at.parse().ok()),
             // A record that was declared void (作废) is marked as deleted as well, but is still there.
-            deleted: text(2) == Some("true") && text(3) != Some("invalid"),
+            deleted: matches!(text(2), Some("true" | "1")) && text(3) != Some("invalid"),
             range,
         }
     }

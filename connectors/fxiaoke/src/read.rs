@@ -138,8 +138,9 @@ impl Records {
             None => {
                 self.whole = true;
                 self.walk.swept = Some(self.api.now().timestamp_millis());
-                if !self.known.is_empty() {
-                    let changes = self.known.clear();
+                let mut changes = self.known.clear();
+                changes.extend(self.sweep.take().map(|_| (SWEEP.into(), None)));
+                if !changes.is_empty() {
                     self.checkpoint(changes)?;
                 }
                 Window { to: newest, ..Window::default() }
@@ -237,6 +238,12 @@ impl Records {
             false => Event::Checkpoint(changes),
         });
         Ok(())
+    }
+
+    /// What was seen around the window's end may come back although it is deleted by now.
+    pub(crate) fn forget_edge(&mut self) {
+        self.walk.edge.clear();
+        self.seen = Edge::default();
     }
 
     pub(crate) fn event(&mut self, event: Event) {

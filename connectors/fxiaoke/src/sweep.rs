@@ -178,6 +178,9 @@ impl Records {
             })
             .collect();
         let count = records.len() as u64;
+        if count > 0 {
+            self.forget_edge();
+        }
         self.page(Op::Delete, array(serde_json::Value::from(records).to_string().into()), count);
         self.mark(changes)
     }

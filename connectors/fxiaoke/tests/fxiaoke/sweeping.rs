@@ -42,8 +42,10 @@ async fn what_is_deleted_is_found_once_a_day_and_what_is_void_stays_with_its_sta
         assert!(known.iter().all(|id| deleted.contains(id)), "{object}");
         same(&lake, &fx.held(&stream));
         assert_eq!(lake.ids("invalid"), fx.server.with(|tenant| tenant.invalid_ids(object)));
-        let again = lake.run(&*connector, &stream).await;
-        assert_eq!(again.records, 0);
+        // Something deleted may come back as it was, so the newest are shown once more.
+        lake.run(&*connector, &stream).await;
+        assert_eq!(lake.run(&*connector, &stream).await.records, 0);
+        same(&lake, &fx.held(&stream));
     }
 }
 
