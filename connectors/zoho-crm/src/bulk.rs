@@ -67,7 +67,15 @@ impl Reading {
         let mut ids: Vec<u64> = Vec::new();
         loop {
             let done = match self.job(&query).await {
-                Ok(done) => done,
+                Ok(Some(done)) => done,
+                Ok(None) if ids.is_empty() && self.manner.bulk == Bulk::Auto => {
+                    tracing::warn!(module = self.module, "exports fail at the source; reading by query");
+                    return Ok(false);
+                }
+                Ok(None) => {
+                    let message = format!("{TRIES} exports of `{}` failed at the source", self.module);
+                    return Err(Error::new(Kind::Transport, message).hint("run again later, or set `bulk = \"never\"`"));
+                }
                 Err(failed) if ids.is_empty() && matches!(failed, Failed::Refused(_)) => {
                     tracing::warn!(module = self.module, "{}; reading by query", Error::from(failed));
                     return Ok(false);
@@ -104,8 +112,9 @@ impl Reading {
             Ok(_) => self.query_ids(&missing).await?,
             Err(failed) if failed.is_closed() => {
                 self.no_query(&failed.into());
-                missing = self.list_keys(Listing { sort_by: "id", converted: None, since: None }, |_| true).await?;
-                missing.retain(|id| ids.binary_search(id).is_err());
+                let listing = Listing { sort_by: "id", converted: None, since: None };
+                let there = self.list_keys(listing, |_| true).await?;
+                missing = there.into_iter().map(|(id, _)| id).filter(|id| ids.binary_search(id).is_err()).collect();
                 self.hand_out_ids(&missing, Op::Upsert).await?;
             }
             Err(failed) => return Err(failed.into()),
@@ -114,18 +123,17 @@ impl Reading {
         Ok(())
     }
 
-    /// Makes a job and waits until it is done.
-    async fn job(&self, query: &Value) -> Result<Done, Failed> {
+    /// Makes a job and waits until it is done; `None` if it fails time and again.
+    async fn job(&self, query: &Value) -> Result<Option<Done>, Failed> {
         for _ in 0..TRIES {
             let made = self.api.make_export(&self.module, query).await?.value()?;
             let job = made["data"][0]["details"]["id"].as_str().and_then(|id| id.parse().ok());
             let job = job.ok_or_else(|| Error::new(Kind::Protocol, "an export was made and has no id"))?;
             if let Some(done) = self.done(job).await? {
-                return Ok(done);
+                return Ok(Some(done));
             }
         }
-        let message = format!("{TRIES} exports of `{}` failed at the source", self.module);
-        Err(Error::new(Kind::Transport, message).hint("run again later, or set `bulk = \"never\"`").into())
+        Ok(None)
     }
 
     /// Waits for a job; `None` if it failed.

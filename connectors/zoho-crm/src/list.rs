@@ -102,7 +102,8 @@ impl Reading {
             }
         }
         for _ in 0..PATIENCE {
-            let mut again = self.list_keys(listing, |time| time == second).await?;
+            let again = self.list_keys(listing, |time| time == second).await?;
+            let mut again: Vec<u64> = again.into_iter().map(|(id, _)| id).collect();
             if again == walked {
                 // Whole seconds: behind this one comes the next. Records without a time come before the first that has one.
                 let next = second.map(Time::next).or(beyond);
@@ -118,21 +119,22 @@ impl Reading {
             .hint("too many records of one second are being changed; run again, or authorise the client with `ZohoCRM.coql.READ`"))
     }
 
-    /// The ids of a list, as far as `wanted` of the first ones.
+    /// The ids and times of a list, as far as the times of its first records are `wanted`.
     pub(crate) async fn list_keys(
         &self,
         listing: Listing,
         wanted: impl Fn(Option<Time>) -> bool,
-    ) -> Result<Vec<u64>, Error> {
-        let (mut ids, mut token) = (Vec::new(), None);
+    ) -> Result<Vec<(u64, Option<Time>)>, Error> {
+        let dated = if self.columns.dated { MODIFIED } else { ID };
+        let (mut keys, mut token) = (Vec::new(), None);
         loop {
-            let rows = Rows::read(&self.ask_list(listing, &[MODIFIED.to_owned()], token.as_deref()).await?, "data")?;
-            let before = ids.len();
-            ids.extend(rows.iter().take_while(|row| wanted(row.time)).map(|row| row.id));
-            let all = ids.len() - before == rows.iter().count();
+            let rows = Rows::read(&self.ask_list(listing, &[dated.to_owned()], token.as_deref()).await?, "data")?;
+            let before = keys.len();
+            keys.extend(rows.iter().take_while(|row| wanted(row.time)).map(|row| (row.id, row.time)));
+            let all = keys.len() - before == rows.iter().count();
             match rows.next.filter(|_| all && rows.more != Some(false)) {
                 Some(next) if token.as_ref() != Some(&next) => token = Some(next),
-                _ => return Ok(ids),
+                _ => return Ok(keys),
             }
         }
     }

@@ -63,6 +63,10 @@ impl Rows {
         let Some(page) = located.page else {
             return Err(Error::new(Kind::Protocol, format!("there is no `{key}` in the answer")));
         };
+        // The vendor says "none" without a body. A page without records that does not say that it is the last is something else.
+        if located.records == 0 && more != Some(false) {
+            return Err(Error::new(Kind::Protocol, "a page has no records and does not say that it is the last"));
+        }
         let items: Vec<Item> = elements(&page.bytes).into_iter().map(item).collect();
         if items.len() as u64 != located.records {
             return Err(Error::new(Kind::Protocol, "the records of a page cannot be told apart"));
@@ -289,6 +293,16 @@ mod tests {
         assert_eq!((rows.len(), rows.iter().count()), (5, 1));
         rows.retain(|_| false);
         assert_eq!(text(rows), format!("[{}]", bad.join(",")));
+    }
+
+    #[test]
+    fn no_records_are_the_end_only_where_the_page_says_so() {
+        let read = |json: &'static str| Rows::read(&Reply { bytes: Bytes::from_static(json.as_bytes()), at: Time(0) }, "data");
+        assert_eq!(read("").unwrap().more, Some(false));
+        assert_eq!(read(r#"{"data":[],"info":{"more_records":false}}"#).unwrap().len(), 0);
+        for odd in [r#"{"data":[]}"#, "{}", r#"{"data":[],"info":{"more_records":true}}"#, r#"{"data":null}"#, r#"{"data":{}}"#] {
+            assert_eq!(read(odd).unwrap_err().kind, Kind::Protocol, "{odd}");
+        }
     }
 
     #[test]

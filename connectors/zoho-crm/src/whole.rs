@@ -4,6 +4,8 @@
 //! First the ids and times of change are walked; only where these differ from the last run are the records read, as a load
 //! that takes the place of the one before.
 
+use std::collections::HashSet;
+
 use tributary_connector::{Error, Event, Kind, Op};
 
 use crate::error::Failed;
@@ -41,7 +43,7 @@ impl Print {
 
 impl Reading {
     pub(crate) async fn whole(&mut self) -> Result<(), Error> {
-        if self.place.shown.is_some() && self.print().await?.map(|print| print.text()) == self.place.shown {
+        if self.place.shown.is_some() && Some(self.print().await?.text()) == self.place.shown {
             return self.out.event(Event::Unchanged { partition: PARTITION.into() }).await;
         }
         let before = self.new_load();
@@ -58,17 +60,21 @@ impl Reading {
         }
     }
 
-    /// What there is now, without reading it; `None` where that is as costly as reading.
-    async fn print(&mut self) -> Result<Option<Print>, Error> {
+    /// What there is now, by ids and times alone. What a list that moves may hide makes it another one.
+    async fn print(&mut self) -> Result<Print, Error> {
         let mut print = Print::default();
         match self.query_keys(|keys| keys.iter().for_each(|&(id, time)| print.add(id, time))).await {
-            Ok(_) => Ok(Some(print)),
+            Ok(_) => {}
             Err(failed) if failed.is_closed() => {
                 self.no_query(&failed.into());
-                Ok(None)
+                let listing = Listing { sort_by: "id", converted: None, since: None };
+                let keys = self.list_keys(listing, |_| true).await?;
+                print = Print::default();
+                keys.into_iter().for_each(|(id, time)| print.add(id, time));
             }
-            Err(failed) => Err(failed.into()),
+            Err(failed) => return Err(failed.into()),
         }
+        Ok(print)
     }
 
     async fn load_whole(&mut self) -> Result<Print, Error> {
@@ -110,9 +116,10 @@ impl Reading {
                 _ => break,
             }
         }
-        let mut seen: std::collections::HashSet<u64> = walked.iter().copied().collect();
+        let mut seen: HashSet<u64> = walked.iter().copied().collect();
         for _ in 0..PATIENCE {
-            let mut again = self.list_keys(listing, |_| true).await?;
+            let again = self.list_keys(listing, |_| true).await?;
+            let mut again: Vec<u64> = again.into_iter().map(|(id, _)| id).collect();
             if again == walked {
                 return Ok(print);
             }

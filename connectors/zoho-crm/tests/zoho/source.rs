@@ -1,0 +1,150 @@
+//! A source over a stand-in, and what is asked of it.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tributary_connector::http::{Policy, Settings, VirtualClock};
+use tributary_connector::{Connector, Context, Error, Event, Position, ReadRequest, Registry, State, Stream};
+use tributary_sandbox::http::{Handle, Scenario};
+use tributary_sandbox::zoho::{Credential, Crm, Options, serve};
+
+pub fn server() -> Handle<Crm> {
+    serve(Options { people: 400, ..Options::default() }, Scenario::default(), 0).unwrap()
+}
+
+/// A credential that may not query.
+pub fn without_coql() -> Options {
+    let scope = "ZohoCRM.modules.ALL ZohoCRM.settings.ALL ZohoCRM.users.READ ZohoCRM.org.READ".to_owned();
+    Options { people: 400, credentials: vec![Credential { scope, ..Credential::default() }], ..Options::default() }
+}
+
+pub struct Source {
+    pub connector: Box<dyn Connector>,
+
+}
+
+/// What a reading gave: events up to the end, or to an error.
+pub struct Taken {
+    pub events: Vec<Event>,
+    pub error: Option<Error>,
+}
+
+impl Source {
+    pub fn new(server: &Handle<Crm>) -> Self {
+        Self::with(server, json!({ "bulk": "never" }))
+    }
+
+    pub fn with(server: &Handle<Crm>, more: Value) -> Self {
+        let url = server.url();
+        let mut config = json!({ "accounts_url": url, "api_url": url });
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Self::configured(config, None).unwrap()
+    }
+
+    pub fn configured(mut config: Value, streams: Option<Vec<String>>) -> Result<Self, Error> {
+        let secret = |value: &str| json!({ "command": ["printf", value] });
+        for (name, value) in [("client_id", "client"), ("client_secret", "secret"), ("refresh_token", "refresh")] {
+            config.as_object_mut().unwrap().entry(name).or_insert_with(|| secret(value));
+        }
+        let clock = Arc::new(VirtualClock::new("2026-07-01T00:00:00Z".parse().unwrap()));
+        let policy = Policy { base: Duration::from_millis(10), ..Policy::default() };
+        let http = Settings { clock: clock.clone(), policy, ..Settings::default() };
+        let context = Context { streams, http, ..Context::new("crm", chrono_tz::Asia::Shanghai) };
+        let mut registry = Registry::new();
+        tributary_zoho_crm::register(&mut registry);
+        let connector = registry.get("zoho-crm").unwrap().build(config, &context)?;
+        Ok(Self { connector })
+    }
+
+    pub async fn streams(&self) -> BTreeMap<String, Stream> {
+        let streams = self.connector.discover().await.unwrap();
+        streams.into_iter().map(|stream| (stream.name.clone(), stream)).collect()
+    }
+
+    pub async fn stream(&self, name: &str) -> Stream {
+        self.streams().await.remove(name).unwrap()
+    }
+
+    pub async fn take(&self, stream: &Stream, state: &State) -> Taken {
+        let request = ReadRequest { stream: stream.clone(), state: state.clone() };
+        let mut events = Vec::new();
+        let mut reader = match self.connector.read(request).await {
+            Ok(reader) => reader,
+            Err(error) => return Taken { events, error: Some(error) },
+        };
+        loop {
+            match reader.next().await {
+                Ok(Some(event)) => events.push(event),
+                Ok(None) => return Taken { events, error: None },
+                Err(error) => return Taken { events, error: Some(error) },
+            }
+        }
+    }
+}
+
+impl Taken {
+    pub fn whole(self) -> Vec<Event> {
+        if let Some(error) = self.error {
+            panic!("{error} ({:?})", error.hint);
+        }
+        self.events
+    }
+}
+
+/// The state after these events.
+pub fn state_after(events: &[Event]) -> State {
+    let mut state = State::default();
+    for event in events {
+        if let Event::Checkpoint(positions) = event {
+            for (partition, position) in positions {
+                let position: &Option<Position> = position;
+                state.0.insert(partition.clone(), position.clone().unwrap());
+            }
+        }
+    }
+    state
+}
+
+/// A record as a single read shows it.
+pub struct Client {
+    address: SocketAddr,
+    token: String,
+}
+
+impl Client {
+    pub fn new(server: &Handle<Crm>) -> Self {
+        let query = "refresh_token=refresh&client_id=client&client_secret=secret&grant_type=refresh_token";
+        let answer = send(server.address(), "POST", &format!("/oauth/v2/token?{query}"), "", b"");
+        Self { address: server.address(), token: answer["access_token"].as_str().unwrap().to_owned() }
+    }
+
+    pub fn get(&self, path: &str) -> Value {
+        send(self.address, "GET", path, &self.token, b"")
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> Value {
+        send(self.address, "POST", path, &self.token, body.to_string().as_bytes())
+    }
+
+    pub fn record(&self, module: &str, id: &str) -> Value {
+        self.get(&format!("/crm/v8/{module}/{id}"))["data"][0].clone()
+    }
+}
+
+fn send(address: SocketAddr, method: &str, target: &str, token: &str, body: &[u8]) -> Value {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         authorization: Zoho-oauthtoken {token}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).unwrap();
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+    serde_json::from_slice(&answer[end..]).unwrap_or(Value::Null)
+}
