@@ -107,7 +107,7 @@ pub enum Change {
         records: usize,
         by: Duration,
     },
-    /// Records, new or changed, whose cursor is null.
+    /// New records whose cursor is null.
     NullCursor {
         records: usize,
     },
