@@ -65,10 +65,11 @@ fn rows(decoded: &Decoded, page: &Page, stream: &Stream, cursor: Option<&str>) -
         None => Ok(None),
     };
     let mut rows = Vec::with_capacity(batch.num_rows());
+    let columns = batch.columns().iter().map(|column| Cells::of(column)).collect::<Result<Vec<_>, _>>()?;
     for row in 0..batch.num_rows() {
         let mut cells = Map::new();
-        for (field, column) in schema.fields().iter().zip(batch.columns()) {
-            cells.insert(field.name().clone(), cell(column, row)?);
+        for (field, column) in schema.fields().iter().zip(&columns) {
+            cells.insert(field.name().clone(), column.at(row)?);
         }
         let extra = match decoded.extra.is_valid(row).then(|| serde_json::from_str(decoded.extra.value(row))) {
             Some(Ok(Value::Object(extra))) => extra,
@@ -113,33 +114,61 @@ pub(crate) fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn cell(array: &dyn Array, row: usize) -> Result<Value, ArrowError> {
-    if array.is_null(row) {
-        return Ok(Value::Null);
-    }
-    Ok(match array.data_type() {
-        DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
-        DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
-        DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
-        DataType::Boolean => array.as_boolean().value(row).into(),
-        DataType::Utf8 => array.as_string::<i32>().value(row).into(),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => {
-            array.as_primitive::<TimestampMicrosecondType>().value(row).into()
-        }
-        DataType::Struct(fields) => {
-            let mut object = Map::new();
-            for (field, column) in fields.iter().zip(array.as_struct().columns()) {
-                object.insert(field.name().clone(), cell(column, row)?);
-            }
-            Value::Object(object)
-        }
-        DataType::List(_) => {
-            let items = array.as_list::<i32>().value(row);
-            (0..items.len()).map(|item| cell(&items, item)).collect::<Result<_, _>>()?
-        }
-        _ => shown(array, row)?.into(),
-    })
+/// A column's values in their plain form.
+struct Cells<'a> {
+    array: &'a dyn Array,
+    /// For types whose form is Arrow's own.
+    shown: Option<ArrayFormatter<'a>>,
+    below: Vec<(String, Self)>,
 }
+
+impl<'a> Cells<'a> {
+    fn of(array: &'a dyn Array) -> Result<Self, ArrowError> {
+        let (mut shown, mut below) = (None, Vec::new());
+        match array.data_type() {
+            DataType::Int64 | DataType::UInt64 | DataType::Float64 | DataType::Boolean | DataType::Utf8 => {}
+            DataType::Timestamp(TimeUnit::Microsecond, _) => {}
+            DataType::Struct(fields) => {
+                for (field, column) in fields.iter().zip(array.as_struct().columns()) {
+                    below.push((field.name().clone(), Self::of(column)?));
+                }
+            }
+            DataType::List(_) => below.push((String::new(), Self::of(array.as_list::<i32>().values())?)),
+            _ => shown = Some(ArrayFormatter::try_new(array, &SHOWN)?),
+        }
+        Ok(Self { array, shown, below })
+    }
+
+    fn at(&self, row: usize) -> Result<Value, ArrowError> {
+        let array = self.array;
+        if array.is_null(row) {
+            return Ok(Value::Null);
+        }
+        if let Some(shown) = &self.shown {
+            return Ok(shown.value(row).try_to_string()?.into());
+        }
+        Ok(match array.data_type() {
+            DataType::Int64 => array.as_primitive::<Int64Type>().value(row).into(),
+            DataType::UInt64 => array.as_primitive::<UInt64Type>().value(row).into(),
+            DataType::Float64 => array.as_primitive::<Float64Type>().value(row).into(),
+            DataType::Boolean => array.as_boolean().value(row).into(),
+            DataType::Timestamp(..) => array.as_primitive::<TimestampMicrosecondType>().value(row).into(),
+            DataType::Struct(_) => {
+                let fields = self.below.iter().map(|(name, cells)| Ok((name.clone(), cells.at(row)?)));
+                Value::Object(fields.collect::<Result<_, ArrowError>>()?)
+            }
+            DataType::List(_) => {
+                let offsets = array.as_list::<i32>().value_offsets();
+                let (from, to) = (offsets[row] as usize, offsets[row + 1] as usize);
+                let items = self.below.iter().flat_map(|(_, cells)| (from..to).map(|item| cells.at(item)));
+                items.collect::<Result<_, _>>()?
+            }
+            _ => array.as_string::<i32>().value(row).into(),
+        })
+    }
+}
+
+const SHOWN: FormatOptions<'static> = FormatOptions::new();
 
 /// A value's text whose order is that of the values.
 fn sortable(array: &dyn Array, row: usize) -> Result<Option<String>, ArrowError> {
@@ -162,6 +191,5 @@ fn sortable(array: &dyn Array, row: usize) -> Result<Option<String>, ArrowError>
 }
 
 fn shown(array: &dyn Array, row: usize) -> Result<String, ArrowError> {
-    let options = FormatOptions::default();
-    Ok(ArrayFormatter::try_new(array, &options)?.value(row).to_string())
+    ArrayFormatter::try_new(array, &SHOWN)?.value(row).try_to_string()
 }

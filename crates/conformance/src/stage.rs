@@ -70,7 +70,7 @@ impl Stage {
                 header: Duration::from_secs(10),
                 idle: Duration::from_millis(700),
                 page: Duration::from_secs(20),
-                max_bytes: 16 << 20,
+                max_bytes: 4 << 20,
                 ..Limits::default()
             },
             policy: Policy {

@@ -51,10 +51,12 @@ enum Act {
     /// Before it is handed on.
     Before(Arc<dyn Fn() + Send + Sync>),
     /// In place of an answer; what is given is the last good answer to this path.
-    Instead(Arc<dyn Fn(Option<&Reply>) -> Option<Reply> + Send + Sync>),
+    Instead(Arc<Instead>),
     /// To the answer.
     After(Arc<dyn Fn(Reply) -> Reply + Send + Sync>),
 }
+
+type Instead = dyn Fn(Option<&Reply>) -> Option<Reply> + Send + Sync;
 
 /// The log and the faults.
 pub(crate) struct Traffic {
@@ -198,9 +200,11 @@ impl Fault {
         })
     }
 
-    /// The last good answer to the path comes again.
-    pub fn repeat() -> Self {
-        Self { name: "a page comes again", act: Act::Instead(Arc::new(|last| last.cloned())) }
+    /// The last good answer to the path comes again, unless it is one without records, which says nothing.
+    pub fn repeat(none: &Reply) -> Self {
+        let none = none.body.clone();
+        let again = move |last: Option<&Reply>| last.filter(|last| last.body != none).cloned();
+        Self { name: "a page comes again", act: Act::Instead(Arc::new(again)) }
     }
 
     pub fn truncated_gzip() -> Self {

@@ -16,7 +16,7 @@ use crate::wire::{Between, Delivery, Onward, Reply, Request, Wire};
 use crate::{Change, DeclaredStream, Failure, Passed, Size, Subject};
 
 /// More than a page may hold here.
-const BOMB_MEBIBYTES: usize = 20;
+const BOMB_MEBIBYTES: usize = 6;
 
 /// What is asked of a reading under a fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,9 @@ pub fn faults(subject: &dyn Subject) -> Result<Passed, Failure> {
                 Fault::answer("three failures in a row", stage.declared.failed.clone()),
                 Wish::Recovers,
             ));
+            let repeat = Fault::repeat(&declared.none);
+            ordeals.push((once(last), repeat.clone(), Wish::Either));
+            ordeals.push((Rule { times: None, ..once(2) }, repeat, Wish::Either));
             for (fault, wish) in lasting(&stage) {
                 ordeals.push((Rule { times: None, ..once(2) }, fault, wish));
             }
@@ -110,7 +113,6 @@ fn passing(stage: &Stage) -> Vec<(Fault, Wish)> {
         (page("a body without end", |_| Delivery::Endless), Wish::Either),
         (page("a length that is too long", |_| Delivery::Length { plus: 7 }), Wish::Recovers),
         (page("a length that is too short", |_| Delivery::Length { plus: -7 }), Wish::Either),
-        (Fault::repeat(), Wish::Either),
     ]
 }
 
@@ -134,7 +136,6 @@ fn lasting(stage: &Stage) -> Vec<(Fault, Wish)> {
         (Fault::answer("failures", stage.declared.failed.clone()), Wish::Later),
         (Fault::delivered("no answer", |_| Delivery::Nothing), Wish::Later),
         (Fault::delivered("resets", |bytes| Delivery::Reset { after: bytes / 2 }), Wish::Later),
-        (Fault::repeat(), Wish::Either),
     ]
 }
 

@@ -111,12 +111,6 @@ impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
     }
-
-    /// Whether it says itself that it is JSON, and is not compressed.
-    pub(crate) fn is_plain_json(&self) -> bool {
-        let is_json = self.header("content-type").is_some_and(|kind| kind.contains("json"));
-        is_json && self.header("content-encoding").is_none()
-    }
 }
 
 fn header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
