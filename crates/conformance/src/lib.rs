@@ -26,6 +26,8 @@ mod clock;
 mod compare;
 mod failure;
 mod ledger;
+pub mod mutations;
+mod parallel;
 mod report;
 mod rows;
 mod secrets;

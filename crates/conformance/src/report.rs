@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use crate::checks::{CHECKS, memory};
-use crate::{Failure, Passed, Subject};
+use crate::{Failure, Passed, Subject, parallel};
 
 /// Runs all checks. At the start of a test and only there: the check of memory starts the test's program again with this test alone.
 pub fn all(subject: &dyn Subject) -> Report {
@@ -14,12 +14,12 @@ pub fn all(subject: &dyn Subject) -> Report {
         }
         return Report::default();
     }
-    let lines = CHECKS.iter().map(|check| {
+    let lines = parallel::each(CHECKS, |check| {
         let started = Instant::now();
         let outcome = (check.run)(subject);
         Line { check: check.name, outcome, took: started.elapsed() }
     });
-    Report { lines: lines.collect() }
+    Report { lines }
 }
 
 /// Each check, with what it came to.

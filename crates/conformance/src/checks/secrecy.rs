@@ -145,7 +145,9 @@ fn silent(stage: &Stage, heard: &Heard) -> Result<(), Failure> {
         let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         if let Some(line) = heard.lines().find(|line| line.contains(secret.as_str()) || line.contains(&encoded)) {
             let what = if number < planted.len() { "a secret of the configuration" } else { "an access token" };
-            let line: String = line.replace(secret.as_str(), "…").chars().take(300).collect();
+            let told =
+                planted.iter().chain(&sent).fold(line.to_owned(), |line, secret| line.replace(secret.as_str(), "…"));
+            let line: String = told.chars().take(300).collect();
             return Err(Failure::new("no secret in any output", format!("{what} in `{line}`")));
         }
     }
