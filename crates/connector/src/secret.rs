@@ -83,7 +83,9 @@ impl std::fmt::Display for SecretRef {
 
 async fn read_file(path: &PathBuf) -> Result<String, Error> {
     let unreadable = |e: std::io::Error| {
-        Error::new(Kind::Auth, format!("could not read the secret in `{}`", path.display())).source(e)
+        Error::new(Kind::Auth, format!("could not read the secret in `{}`", path.display()))
+            .source(e)
+            .hint("write the secret there, for nobody else to read, or correct the path")
     };
     let meta = tokio::fs::metadata(path).await.map_err(unreadable)?;
     #[cfg(unix)]

@@ -51,6 +51,11 @@ impl Origins {
         &self.base
     }
 
+    /// Whether any of them is reached by TLS.
+    pub(super) fn have_tls(&self) -> bool {
+        self.allowed.iter().any(|allowed| allowed.origin.ascii_serialization().starts_with("https:"))
+    }
+
     /// `target`, a URL or a path, relative to `base`.
     ///
     /// # Errors
@@ -194,6 +199,12 @@ mod tests {
         for bad in ["http://example.com", "ftp://example.com", "http://10.0.0.1", "x", "https://u:p@example.com"] {
             assert_eq!(Origins::new(bad).unwrap_err().kind, Kind::Config, "{bad}");
         }
+    }
+
+    #[test]
+    fn one_origin_with_tls_is_enough_to_need_certificates() {
+        let plain = Origins::new("http://127.0.0.1:8080").unwrap();
+        assert!(!plain.have_tls() && plain.and("https://api.example.com").unwrap().have_tls());
     }
 
     #[test]
