@@ -297,10 +297,17 @@ mod tests {
 
     #[test]
     fn no_records_are_the_end_only_where_the_page_says_so() {
-        let read = |json: &'static str| Rows::read(&Reply { bytes: Bytes::from_static(json.as_bytes()), at: Time(0) }, "data");
+        let read =
+            |json: &'static str| Rows::read(&Reply { bytes: Bytes::from_static(json.as_bytes()), at: Time(0) }, "data");
         assert_eq!(read("").unwrap().more, Some(false));
         assert_eq!(read(r#"{"data":[],"info":{"more_records":false}}"#).unwrap().len(), 0);
-        for odd in [r#"{"data":[]}"#, "{}", r#"{"data":[],"info":{"more_records":true}}"#, r#"{"data":null}"#, r#"{"data":{}}"#] {
+        for odd in [
+            r#"{"data":[]}"#,
+            "{}",
+            r#"{"data":[],"info":{"more_records":true}}"#,
+            r#"{"data":null}"#,
+            r#"{"data":{}}"#,
+        ] {
             assert_eq!(read(odd).unwrap_err().kind, Kind::Protocol, "{odd}");
         }
     }

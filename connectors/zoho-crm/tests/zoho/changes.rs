@@ -87,7 +87,7 @@ async fn changes_that_become_visible_late_are_seen() {
     runs.run().await;
     for _ in 0..6 {
         // Deletions are dated in the same way, and one that is dated before the last change of its record is none.
-        server.with(|crm| crm.advance(&Step { seconds: 20, changes: 12, late_seconds: 100 }));
+        server.with(|crm| crm.advance(&Step { seconds: 20, changes: 12, late_seconds: 100, tied: 0 }));
         runs.run().await;
         let lake = runs.lake.ids();
         let there = server.with(|crm| crm.ids("Contacts"));
@@ -152,7 +152,10 @@ fn touch(server: &Handle<Crm>, count: usize, value: &str) -> usize {
             some.iter().map(|email| json!({ "Email": email, "Last_Name": "王", "Mailing_City": value })).collect();
         let body = json!({ "data": data, "duplicate_check_fields": ["Email"] });
         let answer = client.post("/crm/v8/Contacts/upsert", &body);
-        assert!(answer["data"].as_array().is_some_and(|all| all.iter().all(|one| one["status"] == "success")), "{answer}");
+        assert!(
+            answer["data"].as_array().is_some_and(|all| all.iter().all(|one| one["status"] == "success")),
+            "{answer}"
+        );
     }
     emails.len()
 }

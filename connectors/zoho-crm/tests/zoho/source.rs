@@ -24,7 +24,6 @@ pub fn without_coql() -> Options {
 
 pub struct Source {
     pub connector: Box<dyn Connector>,
-
 }
 
 /// What a reading gave: events up to the end, or to an error.
