@@ -149,10 +149,13 @@ impl Reading {
             match shown["state"].as_str().unwrap_or_default().to_ascii_uppercase().as_str() {
                 "COMPLETED" => {
                     let count = result["count"].as_u64();
-                    let count = count.ok_or_else(|| Error::new(Kind::Protocol, "an export is done and has no count"))?;
+                    let count =
+                        count.ok_or_else(|| Error::new(Kind::Protocol, "an export is done and has no count"))?;
                     let next = result["next_page_token"].as_str().filter(|token| !token.is_empty()).map(str::to_owned);
                     if result["more_records"] == true && next.is_none() {
-                        return Err(Error::new(Kind::Protocol, "an export says that there is more, and not where").into());
+                        return Err(
+                            Error::new(Kind::Protocol, "an export says that there is more, and not where").into()
+                        );
                     }
                     return Ok(Some(Done { job, count, next: next.filter(|_| result["more_records"] != false) }));
                 }

@@ -41,8 +41,9 @@ pub(crate) fn accounts_url(config: &Config) -> Result<String, Error> {
         return Ok(url.clone());
     }
     let centre = config.data_center.and_then(centre).ok_or_else(|| {
-        Error::new(Kind::Config, "`data_center` is not set")
-            .hint("it is the end of the address at which people sign in: `us` for `crm.zoho.com`, `cn` for `crm.zoho.com.cn`")
+        Error::new(Kind::Config, "`data_center` is not set").hint(
+            "it is the end of the address at which people sign in: `us` for `crm.zoho.com`, `cn` for `crm.zoho.com.cn`",
+        )
     })?;
     Ok(format!("https://{}", centre.accounts))
 }
@@ -62,9 +63,8 @@ pub(crate) fn api_url(config: &Config, api_domain: Option<&str>) -> Result<Strin
     };
     let Some(told) = api_domain else {
         let known = config.data_center.filter(|name| *name != DataCenter::Uk).and_then(centre);
-        let centre = known.ok_or_else(|| {
-            Error::new(Kind::Config, "the token does not say where the API is").hint("set `api_url`")
-        })?;
+        let centre = known
+            .ok_or_else(|| Error::new(Kind::Config, "the token does not say where the API is").hint("set `api_url`"))?;
         return Ok(format!("https://{prefix}.{}", centre.api));
     };
     let url = Url::parse(told).ok().filter(|url| url.scheme() == "https" && url.port().is_none());

@@ -111,9 +111,9 @@ impl Columns {
 /// A column as a query names it; words of the query language itself are quoted.
 pub(crate) fn quoted(name: &str) -> String {
     const WORDS: [&str; 40] = [
-        "all", "and", "any", "as", "asc", "avg", "between", "by", "case", "count", "cross", "desc", "distinct", "else", "end",
-        "external", "from", "group", "having", "in", "inner", "is", "join", "left", "like", "limit", "max", "min", "not", "null",
-        "offset", "on", "or", "order", "right", "select", "sum", "then", "union", "where",
+        "all", "and", "any", "as", "asc", "avg", "between", "by", "case", "count", "cross", "desc", "distinct", "else",
+        "end", "external", "from", "group", "having", "in", "inner", "is", "join", "left", "like", "limit", "max",
+        "min", "not", "null", "offset", "on", "or", "order", "right", "select", "sum", "then", "union", "where",
     ];
     match WORDS.contains(&name.to_ascii_lowercase().as_str()) {
         true => format!("'{name}'"),
@@ -158,7 +158,16 @@ mod tests {
         assert_eq!(columns.queried(), [[MODIFIED, "Name"]]);
         assert_eq!(columns.only_listed(), [[MODIFIED, "Photo"]]);
         assert!(columns.no_query("Name", true) && !columns.no_query("Name", true));
-        assert_eq!((columns.queried(), columns.only_listed()), (vec![vec![MODIFIED.to_owned()]], vec![["Photo", "Name"].iter().fold(vec![MODIFIED.to_owned()], |mut all, name| { all.push((*name).to_owned()); all })]));
+        assert_eq!(
+            (columns.queried(), columns.only_listed()),
+            (
+                vec![vec![MODIFIED.to_owned()]],
+                vec![["Photo", "Name"].iter().fold(vec![MODIFIED.to_owned()], |mut all, name| {
+                    all.push((*name).to_owned());
+                    all
+                })]
+            )
+        );
         assert_eq!(quoted("External"), "'External'");
     }
 }

@@ -163,6 +163,8 @@ mod tests {
         assert!(read(r#","data_center":"cn","lookback":"5m""#).is_ok());
         assert!(read(r#","lookback":"soon""#).unwrap_err().to_string().contains("`90s`"));
         assert!(read(r#","data_centre":"cn""#).is_err());
-        assert!(serde_json::from_str::<Config>(&format!("{{{}}}", secrets.replace(r#"{"env":"A"}"#, "\"A\""))).is_err());
+        assert!(
+            serde_json::from_str::<Config>(&format!("{{{}}}", secrets.replace(r#"{"env":"A"}"#, "\"A\""))).is_err()
+        );
     }
 }

@@ -71,8 +71,11 @@ impl Reading {
             }
             before = again;
         }
-        Err(Error::new(Kind::Protocol, format!("the list of what was deleted of `{}` does not stand still", self.module))
-            .into())
+        Err(Error::new(
+            Kind::Protocol,
+            format!("the list of what was deleted of `{}` does not stand still", self.module),
+        )
+        .into())
     }
 
     async fn walk_deleted(&self, since: Option<Time>) -> Result<(Vec<(Time, u64)>, Time, u64), Failed> {

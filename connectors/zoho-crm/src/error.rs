@@ -145,7 +145,9 @@ fn meaning(code: &str) -> (Kind, Cow<'static, str>) {
         "NO_PERMISSION" | "AUTHORIZATION_FAILED" | "FEATURE_PERMISSION" => {
             (Kind::Auth, "the user who authorised the client may not see this: look at the user's profile in the CRM")
         }
-        "INVALID_MODULE" => (Kind::Config, "there is no such module, or it cannot be read by the API: look at `streams`"),
+        "INVALID_MODULE" => {
+            (Kind::Config, "there is no such module, or it cannot be read by the API: look at `streams`")
+        }
         "NOT_SUPPORTED" | "MODULE_NOT_SUPPORTED" | "FEATURE_NOT_SUPPORTED" | "OPERATION_NOT_SUPPORTED" => {
             (Kind::Config, "the source does not offer this for this module or edition")
         }
@@ -164,9 +166,11 @@ fn meaning(code: &str) -> (Kind, Cow<'static, str>) {
         "INVALID_QUERY" | "SYNTAX_ERROR" | "FIELD_NOT_AVAILABLE" | "FIELD_NOT_SUPPORTED" => {
             (Kind::Protocol, "a field may have been changed meanwhile: run again")
         }
-        "LIMIT_EXCEEDED" | "REQUIRED_PARAM_MISSING" | "INVALID_DATA" | "MANDATORY_NOT_FOUND" | "AMBIGUITY_DURING_PROCESSING" => {
-            (Kind::Protocol, "the source does not take the request as it is documented")
-        }
+        "LIMIT_EXCEEDED"
+        | "REQUIRED_PARAM_MISSING"
+        | "INVALID_DATA"
+        | "MANDATORY_NOT_FOUND"
+        | "AMBIGUITY_DURING_PROCESSING" => (Kind::Protocol, "the source does not take the request as it is documented"),
         _ => (Kind::Protocol, "the source does not take the request as it is"),
     };
     (kind, hint.into())
@@ -216,9 +220,11 @@ mod tests {
         assert_eq!(of(200, r#"{"access_token":"x"}"#), Verdict::Ok);
         let locked = r#"{"error":"Access Denied","status":"failure"}"#;
         assert!(matches!(of(200, locked), Verdict::Quota { .. }) && matches!(of(400, locked), Verdict::Quota { .. }));
-        for (error, said) in
-            [("invalid_code", "refresh token"), ("invalid_client", "client id"), ("invalid_client_secret", "client secret")]
-        {
+        for (error, said) in [
+            ("invalid_code", "refresh token"),
+            ("invalid_client", "client id"),
+            ("invalid_client_secret", "client secret"),
+        ] {
             match of(200, &format!(r#"{{"error":"{error}"}}"#)) {
                 Verdict::Fatal { kind: Kind::Auth, hint } => assert!(hint.contains(said), "{hint}"),
                 other => panic!("{other:?}"),

@@ -60,10 +60,14 @@ impl Described {
             (_, "textarea") if text(&field["textarea"]["type"]) == "rich_text" => Kind::RichText,
             (_, "subform" | "multiselectlookup" | "multiuserlookup") => Kind::Children,
             (_, "multiselectpicklist") => Kind::Choices,
-            (_, "lookup" | "ownerlookup" | "userlookup" | "multi_module_lookup" | "layout" | "module") => Kind::Reference,
-            (_, "fileupload" | "imageupload" | "consent_lookup" | "linetax" | "time_range" | "multireminder" | "rrule" | "alarm") => {
-                Kind::Json
+            (_, "lookup" | "ownerlookup" | "userlookup" | "multi_module_lookup" | "layout" | "module") => {
+                Kind::Reference
             }
+            (
+                _,
+                "fileupload" | "imageupload" | "consent_lookup" | "linetax" | "time_range" | "multireminder" | "rrule"
+                | "alarm",
+            ) => Kind::Json,
             (_, "picklist") if !json_type.starts_with("json") => Kind::Choice,
             (_, "integer" | "bigint" | "long") => Kind::Integer,
             (_, "double" | "decimal" | "percent" | "currency") => decimal(places),
@@ -108,7 +112,9 @@ impl Described {
     fn personal(&self) -> Personal {
         let name = self.name.to_ascii_lowercase();
         let speaks_of = |words: &[&str]| words.iter().any(|word| name.contains(word));
-        if self.kind == Kind::Date && speaks_of(&["birth"]) || speaks_of(&["city", "state", "province", "country", "zip"]) {
+        if self.kind == Kind::Date && speaks_of(&["birth"])
+            || speaks_of(&["city", "state", "province", "country", "zip"])
+        {
             return Personal::Quasi;
         }
         match self.kind {
@@ -164,13 +170,17 @@ mod tests {
     #[test]
     fn names_phones_and_texts_say_who_it_is_and_ids_times_and_numbers_do_not() {
         let personal = |name: &str, data_type: &str| {
-            Personal::of(&Described::read(&json!({ "api_name": name, "data_type": data_type })).unwrap().column().unwrap())
+            Personal::of(
+                &Described::read(&json!({ "api_name": name, "data_type": data_type })).unwrap().column().unwrap(),
+            )
         };
         assert_eq!(personal("Last_Name", "text"), Personal::Identifier);
         assert_eq!(personal("Mobile", "phone"), Personal::Identifier);
         assert_eq!(personal("Date_of_Birth", "date"), Personal::Quasi);
         assert_eq!(personal("Mailing_City", "text"), Personal::Quasi);
-        for (name, data_type) in [("id", "bigint"), ("Owner", "ownerlookup"), ("Stage", "picklist"), ("Modified_Time", "datetime")] {
+        for (name, data_type) in
+            [("id", "bigint"), ("Owner", "ownerlookup"), ("Stage", "picklist"), ("Modified_Time", "datetime")]
+        {
             assert_eq!(personal(name, data_type), Personal::None, "{name}");
         }
     }

@@ -107,7 +107,8 @@ impl Reading {
             if again == walked {
                 // Whole seconds: behind this one comes the next. Records without a time come before the first that has one.
                 let next = second.map(Time::next).or(beyond);
-                let next = next.ok_or_else(|| Error::new(Kind::Refused, "no record of a long list has a time of change"))?;
+                let next =
+                    next.ok_or_else(|| Error::new(Kind::Refused, "no record of a long list has a time of change"))?;
                 return Ok(Mark::from(next));
             }
             walked = again.clone();
@@ -139,12 +140,7 @@ impl Reading {
     }
 
     /// A page of a list with the first group of columns, or with ids alone if they are to be deleted.
-    pub(crate) async fn list_page(
-        &self,
-        listing: Listing,
-        op: Op,
-        token: Option<&str>,
-    ) -> Result<(Rows, Time), Error> {
+    pub(crate) async fn list_page(&self, listing: Listing, op: Op, token: Option<&str>) -> Result<(Rows, Time), Error> {
         let fields = match op {
             Op::Upsert => self.columns.all_listed().into_iter().next().unwrap_or_default(),
             Op::Delete => vec![MODIFIED.to_owned()],

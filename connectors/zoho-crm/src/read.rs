@@ -239,9 +239,9 @@ impl Reader for Events {
             return event.map(Some);
         }
         let Some(task) = self.task.take() else { return Ok(None) };
-        task.await.map(|()| None).map_err(|e| {
-            Error::new(Kind::Protocol, "reading broke off; this is a fault of the connector").source(e)
-        })
+        task.await
+            .map(|()| None)
+            .map_err(|e| Error::new(Kind::Protocol, "reading broke off; this is a fault of the connector").source(e))
     }
 }
 

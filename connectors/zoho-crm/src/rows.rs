@@ -186,6 +186,9 @@ impl Row {
 
     /// Whether a text of one of these fields has exactly so many characters.
     pub(crate) fn has_text_of(&self, names: &[String], characters: usize) -> bool {
+        if self.raw.len() < characters {
+            return false;
+        }
         let Some(fields) = self.fields() else { return false };
         names.iter().filter_map(|name| fields.get(name)).any(|value| {
             let text: Option<String> = serde_json::from_str(value.get()).ok();
@@ -297,10 +300,17 @@ mod tests {
 
     #[test]
     fn no_records_are_the_end_only_where_the_page_says_so() {
-        let read = |json: &'static str| Rows::read(&Reply { bytes: Bytes::from_static(json.as_bytes()), at: Time(0) }, "data");
+        let read =
+            |json: &'static str| Rows::read(&Reply { bytes: Bytes::from_static(json.as_bytes()), at: Time(0) }, "data");
         assert_eq!(read("").unwrap().more, Some(false));
         assert_eq!(read(r#"{"data":[],"info":{"more_records":false}}"#).unwrap().len(), 0);
-        for odd in [r#"{"data":[]}"#, "{}", r#"{"data":[],"info":{"more_records":true}}"#, r#"{"data":null}"#, r#"{"data":{}}"#] {
+        for odd in [
+            r#"{"data":[]}"#,
+            "{}",
+            r#"{"data":[],"info":{"more_records":true}}"#,
+            r#"{"data":null}"#,
+            r#"{"data":{}}"#,
+        ] {
             assert_eq!(read(odd).unwrap_err().kind, Kind::Protocol, "{odd}");
         }
     }
@@ -309,7 +319,8 @@ mod tests {
     fn parts_of_one_version_are_put_together_and_others_are_told() {
         let mut first = rows(&format!(r#"[{{"id":"1",{TIME},"a":1.50}},{{"id":"2",{TIME}}},{{"id":"3",{TIME}}}]"#));
         let later = TIME.replace("00:00:00", "00:00:01");
-        let torn = first.add(rows(&format!(r#"[{{"id":"9",{TIME}}},{{"id":"2",{later}}},{{"id":"1",{TIME},"b":[1]}}]"#)));
+        let torn =
+            first.add(rows(&format!(r#"[{{"id":"9",{TIME}}},{{"id":"2",{later}}},{{"id":"1",{TIME},"b":[1]}}]"#)));
         assert_eq!(torn, [2, 3]);
         assert!(text(first).starts_with(&format!(r#"[{{{TIME},"a":1.50,"b":[1],"id":"1"}},"#)));
     }

@@ -117,9 +117,7 @@ mod tests {
 
     #[test]
     fn modules_without_records_or_leave_are_passed_over() {
-        let module = |name: &str, kind: &str, supported: bool, viewable: bool| {
-            json!({ "api_name": name, "generated_type": kind, "api_supported": supported, "viewable": viewable })
-        };
+        let module = |name: &str, kind: &str, supported: bool, viewable: bool| json!({ "api_name": name, "generated_type": kind, "api_supported": supported, "viewable": viewable });
         let answer = json!({ "modules": [
             module("Contacts", "default", true, true), module("Visits", "default", false, true),
             module("Secrets", "custom", true, false), module("Portal", "web", true, true),
@@ -138,7 +136,10 @@ mod tests {
         let of = |dependent, fields: &[Described]| of_module(Module { name: "M".to_owned(), dependent }, fields);
         let dated = of(false, &fields);
         assert_eq!((dated.cursor, dated.deletes), (Cursor::Column(MODIFIED.to_owned()), Deletes::Feed));
-        assert_eq!(dated.schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(), ["id", "Name", MODIFIED]);
+        assert_eq!(
+            dated.schema.fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(),
+            ["id", "Name", MODIFIED]
+        );
         assert_eq!((of(true, &fields).cursor, of(true, &fields).deletes), (Cursor::None, Deletes::Scope));
         let undated = of(false, &fields[..2]);
         assert_eq!((undated.cursor, undated.version), (Cursor::None, None));

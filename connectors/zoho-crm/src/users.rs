@@ -35,7 +35,8 @@ pub(crate) fn stream(wanted: bool) -> Stream {
         );
         columns.extend(["country", "state", "city"].map(|name| field(name, DataType::Utf8, Personal::Quasi)));
         columns.extend(
-            ["zuid", "status", "time_zone", "locale", "language"].map(|name| field(name, DataType::Utf8, Personal::None)),
+            ["zuid", "status", "time_zone", "locale", "language"]
+                .map(|name| field(name, DataType::Utf8, Personal::None)),
         );
         columns.push(field("confirm", DataType::Boolean, Personal::None));
         columns.extend([named("role", "name"), named("profile", "name"), named("Reporting_To", "id")]);
@@ -80,7 +81,8 @@ pub(crate) async fn read(api: &Api, mut place: Place, mut out: Out) -> Result<()
     }
     if let Some(scope) = before {
         let replaced_by = Some(place.scope().into());
-        out.event(Event::Withdraw(Withdrawal { partition: PARTITION.into(), scope: scope.into(), replaced_by })).await?;
+        out.event(Event::Withdraw(Withdrawal { partition: PARTITION.into(), scope: scope.into(), replaced_by }))
+            .await?;
     }
     out.checkpoint(&place).await
 }

@@ -77,7 +77,8 @@ async fn passing_faults_cost_no_run() {
         // `DuplicateKey` makes a record that the vendor never had, and the second of its keys counts.
         survives(people(700), Rule::once(QUERIES, fault.clone()).from(1).times(2), 1, query()).await;
         survives(people(300), Rule::once(DELETED, fault.clone()).times(2), 1, query()).await;
-        survives(Options { people: 500, ..without_coql() }, Rule::once(LISTS, fault).from(2).times(2), 1, json!({})).await;
+        survives(Options { people: 500, ..without_coql() }, Rule::once(LISTS, fault).from(2).times(2), 1, json!({}))
+            .await;
     }
 }
 

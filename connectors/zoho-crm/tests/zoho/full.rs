@@ -9,16 +9,8 @@ use tributary_sandbox::zoho::{Limits, Options, serve};
 use crate::lake::{Lake, assert_same, truth};
 use crate::source::{Source, server, state_after, without_coql};
 
-const MODULES: [&str; 8] = [
-    "Leads",
-    "Accounts",
-    "Contacts",
-    "Deals",
-    "Cases",
-    "Loyalty_Cards",
-    "Family_Members",
-    "Contacts_X_Accounts",
-];
+const MODULES: [&str; 8] =
+    ["Leads", "Accounts", "Contacts", "Deals", "Cases", "Loyalty_Cards", "Family_Members", "Contacts_X_Accounts"];
 
 #[tokio::test]
 async fn streams_are_typed_by_what_the_organisation_says() {

@@ -107,7 +107,7 @@ fn contents(batch: &RecordBatch) -> Vec<Content> {
 
 /// The records of a module as single reads show them, by the same columns.
 pub fn truth(server: &Handle<Crm>, stream: &Stream) -> BTreeMap<String, Content> {
-    let client = Client::new(server);
+    let mut client = Client::new(server);
     let ids = server.with(|crm| crm.ids(&stream.name));
     let records: Vec<Value> = ids.iter().map(|id| client.record(&stream.name, id)).collect();
     of_records(&records, &stream.schema)
