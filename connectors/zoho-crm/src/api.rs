@@ -198,11 +198,17 @@ impl Api {
         self.ask(Request::get(format!("/crm/v8/{module}/{id}")), &format!("read a record of `{module}`")).await
     }
 
-    pub(crate) async fn deleted(&self, module: &str, page: u64, since: Option<Time>) -> Result<Reply, Failed> {
+    /// A page, by number and size, of what was deleted.
+    pub(crate) async fn deleted(
+        &self,
+        module: &str,
+        (page, size): (u64, u64),
+        since: Option<Time>,
+    ) -> Result<Reply, Failed> {
         let request = Request::get(format!("/crm/v8/{module}/deleted"))
             .query("type", "all")
             .query("page", page)
-            .query("per_page", LISTED)
+            .query("per_page", size)
             .cost(2);
         self.ask(since_time(request, since)?, &format!("list what was deleted of `{module}`")).await
     }

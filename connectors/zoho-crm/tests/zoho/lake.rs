@@ -83,6 +83,11 @@ impl Lake {
         self.current().into_keys().collect()
     }
 
+    /// Whether this version of a record was ever shown.
+    pub fn has_seen(&self, id: &str, content: &Content) -> bool {
+        self.rows.get(id).is_some_and(|rows| rows.iter().any(|row| row.content == *content))
+    }
+
     /// How many rows were written.
     pub fn written(&self) -> usize {
         self.rows.values().map(Vec::len).sum()

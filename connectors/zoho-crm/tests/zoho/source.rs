@@ -11,6 +11,7 @@ use tributary_connector::http::{Policy, Settings, VirtualClock};
 use tributary_connector::{Connector, Context, Error, Event, Position, ReadRequest, Registry, State, Stream};
 use tributary_sandbox::http::{Handle, Scenario};
 use tributary_sandbox::zoho::{Credential, Crm, Options, serve};
+use tributary_zoho_crm::ZohoCrm;
 
 pub fn server() -> Handle<Crm> {
     serve(Options { people: 400, ..Options::default() }, Scenario::default(), 0).unwrap()
@@ -24,6 +25,22 @@ pub fn without_coql() -> Options {
 
 pub struct Source {
     pub connector: Box<dyn Connector>,
+}
+
+fn with_secrets(mut config: Value) -> Value {
+    for (name, value) in [("client_id", "client"), ("client_secret", "secret"), ("refresh_token", "refresh")] {
+        let secret = json!({ "command": ["printf", value] });
+        config.as_object_mut().unwrap().entry(name).or_insert(secret);
+    }
+    config
+}
+
+/// A run that does not wait.
+fn context(streams: Option<Vec<String>>) -> Context {
+    let clock = Arc::new(VirtualClock::new("2026-07-01T00:00:00Z".parse().unwrap()));
+    let policy = Policy { base: Duration::from_millis(10), ..Policy::default() };
+    let http = Settings { clock, policy, ..Settings::default() };
+    Context { streams, http, ..Context::new("crm", chrono_tz::Asia::Shanghai) }
 }
 
 /// What a reading gave: events up to the end, or to an error.
@@ -44,18 +61,19 @@ impl Source {
         Self::configured(config, None).unwrap()
     }
 
-    pub fn configured(mut config: Value, streams: Option<Vec<String>>) -> Result<Self, Error> {
-        let secret = |value: &str| json!({ "command": ["printf", value] });
-        for (name, value) in [("client_id", "client"), ("client_secret", "secret"), ("refresh_token", "refresh")] {
-            config.as_object_mut().unwrap().entry(name).or_insert_with(|| secret(value));
-        }
-        let clock = Arc::new(VirtualClock::new("2026-07-01T00:00:00Z".parse().unwrap()));
-        let policy = Policy { base: Duration::from_millis(10), ..Policy::default() };
-        let http = Settings { clock: clock.clone(), policy, ..Settings::default() };
-        let context = Context { streams, http, ..Context::new("crm", chrono_tz::Asia::Shanghai) };
+    /// With pages so small that their edges are everywhere.
+    pub fn small(server: &Handle<Crm>, more: Value, page: u64) -> Self {
+        let url = server.url();
+        let mut config = json!({ "accounts_url": url, "api_url": url });
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let config = serde_json::from_value(with_secrets(config)).unwrap();
+        Self { connector: Box::new(ZohoCrm::new(config, &context(None)).unwrap().with_page_records(page)) }
+    }
+
+    pub fn configured(config: Value, streams: Option<Vec<String>>) -> Result<Self, Error> {
         let mut registry = Registry::new();
         tributary_zoho_crm::register(&mut registry);
-        let connector = registry.get("zoho-crm").unwrap().build(config, &context)?;
+        let connector = registry.get("zoho-crm").unwrap().build(with_secrets(config), &context(streams))?;
         Ok(Self { connector })
     }
 
