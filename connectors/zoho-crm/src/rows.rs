@@ -186,6 +186,9 @@ impl Row {
 
     /// Whether a text of one of these fields has exactly so many characters.
     pub(crate) fn has_text_of(&self, names: &[String], characters: usize) -> bool {
+        if self.raw.len() < characters {
+            return false;
+        }
         let Some(fields) = self.fields() else { return false };
         names.iter().filter_map(|name| fields.get(name)).any(|value| {
             let text: Option<String> = serde_json::from_str(value.get()).ok();
