@@ -88,7 +88,7 @@ async fn sees_late_changes(lookback: &str) -> bool {
     runs.run().await;
     for _ in 0..6 {
         for late_seconds in [0, 100] {
-            server.with(|crm| crm.advance(&Step { seconds: 20, changes: 12, late_seconds }));
+            server.with(|crm| crm.advance(&Step { seconds: 20, changes: 12, late_seconds, tied: 0 }));
             runs.run().await;
         }
     }
