@@ -178,10 +178,12 @@ impl Reading {
         if self.module == LEADS {
             self.converted().await?;
         }
-        if let Some(scope) = before {
-            self.withdraw(scope).await?;
+        self.deletions().await?;
+        match before {
+            // The last of all: if a withdrawal is not agreed to, the whole load is dropped, and no later position may stand.
+            Some(scope) => self.withdraw(scope).await,
+            None => Ok(()),
         }
-        self.deletions().await
     }
 
     /// What has changed, by whichever way is open.

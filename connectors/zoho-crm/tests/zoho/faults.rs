@@ -75,9 +75,9 @@ async fn passing_faults_cost_no_run() {
         Fault::DuplicateKey { key: "id".into(), value: "\"1\"".into() },
     ] {
         // `DuplicateKey` makes a record that the vendor never had, and the second of its keys counts.
-        survives(people(150), Rule::once(QUERIES, fault.clone()).from(1).times(2), 1, query()).await;
-        survives(people(150), Rule::once(DELETED, fault.clone()).times(2), 1, query()).await;
-        survives(Options { people: 150, ..without_coql() }, Rule::once(LISTS, fault).from(2).times(2), 1, json!({}))
+        survives(people(100), Rule::once(QUERIES, fault.clone()).from(1).times(2), 1, query()).await;
+        survives(people(100), Rule::once(DELETED, fault.clone()).times(2), 1, query()).await;
+        survives(Options { people: 100, ..without_coql() }, Rule::once(LISTS, fault).from(2).times(2), 1, json!({}))
             .await;
     }
 }
@@ -94,10 +94,10 @@ async fn other_faults_cost_a_run_and_no_record() {
         Fault::Splice { after: "\"Last_Name\":\"".into(), hex: "ff fe".into() },
     ] {
         let rule = |path: &str| Rule::once(path, fault.clone()).from(2);
-        survives(people(150), rule(QUERIES), 3, json!({ "bulk": "never" })).await;
-        survives(Options { people: 150, ..without_coql() }, rule(LISTS), 3, json!({})).await;
+        survives(people(100), rule(QUERIES), 3, json!({ "bulk": "never" })).await;
+        survives(Options { people: 100, ..without_coql() }, rule(LISTS), 3, json!({})).await;
         if !matches!(fault, Fault::Splice { .. }) {
-            survives(people(150), Rule::once(DELETED, fault.clone()), 3, json!({ "bulk": "never" })).await;
+            survives(people(100), Rule::once(DELETED, fault.clone()), 3, json!({ "bulk": "never" })).await;
         }
     }
 }
