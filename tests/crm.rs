@@ -7,6 +7,7 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
+use std::process::Stdio;
 
 use serde_json::Value;
 use support::{Folder, MAY_DIFFER, replaced};
@@ -166,6 +167,34 @@ fn assert_merged_well(scene: &Scene) {
     eprintln!("{} records; precision {precision:.4} of {joined} pairs", rows.len());
     assert!(joined > 500, "there is something to judge by: {joined}");
     assert!(precision >= 0.99, "precision {precision:.4}");
+}
+
+#[test]
+fn two_processes_with_one_credential_share_its_token_and_its_budget() {
+    let scene = Scene::new(400);
+    let started: Vec<_> = ["one", "other"]
+        .map(|lake| {
+            let mut command = scene.folder.command(["run", &scene.pipeline(lake), "--json"]);
+            command.envs(scene.environment()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().unwrap()
+        })
+        .into();
+    for mut child in started {
+        assert!(child.wait().unwrap().success());
+    }
+    let zoho = scene.sandbox.zoho.requests();
+    let fxiaoke = scene.sandbox.fxiaoke.requests();
+    for (what, requests) in [("zoho", &zoho), ("fxiaoke", &fxiaoke)] {
+        let tokens = requests.iter().filter(|entry| entry.path.contains("token")).count();
+        assert_eq!(tokens, 1, "{what}");
+        let refused: Vec<_> = requests
+            .iter()
+            .filter(|entry| entry.status == 429 || entry.failure.is_some_and(|code| code != 0))
+            .collect();
+        assert!(refused.is_empty(), "{what} turned requests away: {refused:?}");
+    }
+    let rows = |lake: &str| scene.folder.number(lake, "select count(*) from raw.zoho_contacts");
+    assert_eq!(rows("one"), rows("other"));
 }
 
 #[test]

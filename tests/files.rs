@@ -439,6 +439,48 @@ fn files_that_come_move_change_and_go() {
 /// has the first of them open. It is too large to be read to its end before its rows are decoded.
 #[cfg(target_os = "linux")]
 #[test]
+fn columns_that_come_go_or_change_their_type_lose_nothing() {
+    let pipeline = |more: &str| format!("name = \"files\"\nlake = \"lake\"\n{}", source("t", "in/*.csv", more));
+    let place = Place::new(&source("t", "in/*.csv", ""));
+    let typed = "primary_key = \"id\"\ncolumns = { amount = \"decimal(19,4)\" }";
+    place.write("p.toml", pipeline(typed));
+    place.write("in/1.csv", "id,amount\n1,5\n2,7.25\n");
+    place.run(0, &[]);
+    assert!(place.query("select * from raw.t_rows where amount = 7.25").len() == 1);
+
+    // A new column is added, and told once.
+    place.write("in/2.csv", "id,amount,note\n3,1.5,hello\n");
+    let said = place.run(0, &[]).1;
+    assert!(said.err.contains("column `note`: added"), "{said:?}");
+    assert_eq!(place.query("select note from raw.t_rows where id = '3'"), [json!({ "note": "hello" })]);
+    assert!(!place.run(0, &[]).1.err.contains("note"));
+
+    // With another type it goes on beside the old one; with `extra` what is new is kept in `_extra`.
+    place.write("p.toml", pipeline("primary_key = \"id\""));
+    place.write("in/3.csv", "id,amount,note\n4,about 9,x\n");
+    place.run(0, &[]);
+    assert_eq!(
+        place.query("select amount, amount__text from raw.t_rows where id = '4'"),
+        [json!({ "amount": null, "amount__text": "about 9" })]
+    );
+    assert_eq!(place.number("select count(*) from raw.t_rows where amount is not null and amount__text is null"), 3);
+    place.write("p.toml", pipeline("primary_key = \"id\"\nschema = \"extra\""));
+    place.write("in/4.csv", "id,amount,note,tag\n5,6,y,new\n");
+    place.run(0, &[]);
+    assert_eq!(place.query("select _extra from raw.t_rows where id = '5'"), [json!({ "_extra": "{\"tag\":\"new\"}" })]);
+
+    // With `fail` the stream is not read until somebody has looked.
+    place.write("p.toml", pipeline("primary_key = \"id\"\nschema = \"fail\""));
+    place.write("in/5.csv", "id,amount,note,tag\n6,6,y,new\n");
+    let said = place.run(1, &[]).1;
+    assert!(said.err.contains("stream `rows` shows other columns: `tag` is new"), "{said:?}");
+    assert_eq!(place.number("select count(*) from raw.t_rows"), 5);
+    let events = place.query("select \"column\", change from ops.schema_event order by at, \"column\"");
+    let events: Vec<_> = events.iter().map(|event| (text(event, "column"), text(event, "change"))).collect();
+    assert_eq!(events, [("note", "added"), ("amount", "type changed"), ("tag", "added")]);
+}
+
+#[test]
 fn a_file_that_vanishes_while_it_is_read_gives_no_rows() {
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};

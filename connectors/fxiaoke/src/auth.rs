@@ -195,12 +195,9 @@ mod tests {
     use super::*;
 
     fn outgoing() -> Outgoing {
-        Outgoing {
-            method: Method::POST,
-            url: Url::parse("https://open.fxiaoke.com/cgi/x").unwrap(),
-            headers: HeaderMap::new(),
-            body: Bytes::from_static(br#"{"data":{"a":1}}"#),
-        }
+        let mut outgoing = Outgoing::new(Method::POST, Url::parse("https://open.fxiaoke.com/cgi/x").unwrap());
+        outgoing.body = Bytes::from_static(br#"{"data":{"a":1}}"#);
+        outgoing
     }
 
     fn token(extra: &[(&str, &str)]) -> Token {

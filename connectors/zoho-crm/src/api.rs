@@ -22,8 +22,8 @@ pub(crate) const LISTED: u64 = 200;
 pub(crate) const LISTED_FIELDS: usize = 50;
 /// Records that are asked for by id at once.
 pub(crate) const BY_ID: usize = 100;
-/// What an export may have in one file, packed.
-const EXPORT_BYTES: u64 = 1 << 30;
+/// What an export may have in one file, packed; it is in memory as a whole.
+const EXPORT_BYTES: u64 = 512 << 20;
 
 /// An organisation, as one credential sees it.
 pub(crate) struct Api {
@@ -85,25 +85,26 @@ impl Api {
         let issued = tokens.get().await?;
         let url = centre::api_url(config, issued.token.extra.get("api_domain").map(String::as_str))?;
 
-        let build = |edition: Edition, users: u64| {
+        let build = |budget: [Limit; 4]| {
             let client = settings
                 .client(&name, Origins::new(&url)?)
                 .rules(error::rules())
                 .tokens(tokens.clone())
                 .authorize(TokenHeader::new(header::AUTHORIZATION, "Zoho-oauthtoken "))
-                .budget(budget(edition, users))
+                .budget(budget)
                 .build()?;
             Ok::<_, Error>(Self { client, clock: Arc::clone(&settings.clock) })
         };
         if let Some(edition) = config.edition {
-            return build(edition, 0);
+            return build(budget(edition, 0));
         }
-        let careful = build(Edition::Free, 0)?;
+        // The question itself is not to wait for credits that a small edition would not have.
+        let careful = build(limits(5, u64::MAX))?;
         match careful.organisation().await {
-            Ok((edition, users)) => build(edition, users),
+            Ok((edition, users)) => build(budget(edition, users)),
             Err(failed) if failed.is_closed() => {
                 tracing::warn!("the credential may not ask for the organisation's edition; the smallest is assumed");
-                Ok(careful)
+                build(budget(Edition::Free, 0))
             }
             Err(failed) => Err(failed.into()),
         }
@@ -112,18 +113,19 @@ impl Api {
     /// What the organisation pays for, and for how many users.
     pub(crate) async fn organisation(&self) -> Result<(Edition, u64), Failed> {
         let reply = self.ask(Request::get("/crm/v8/org"), "read the organisation").await?;
-        let found =
-            scan(&reply.bytes, &["org.0.license_details.paid_type", "org.0.license_details.users_license_purchased"])?;
+        let license = |name| format!("org.0.license_details.{name}");
+        let paths = ["paid_type", "trial_type", "users_license_purchased"].map(license);
+        let found = scan(&reply.bytes, &paths.each_ref().map(String::as_str))?;
         let value = |at: usize| found.get(at).and_then(Option::as_ref);
-        let paid = value(0).and_then(|value| value.text()).unwrap_or_default().to_ascii_lowercase();
-        let edition = match paid.as_str() {
-            "standard" => Edition::Standard,
-            "professional" => Edition::Professional,
-            "enterprise" | "one" | "crmplus" | "zohoone" => Edition::Enterprise,
-            "ultimate" => Edition::Ultimate,
-            _ => Edition::Free,
+        let edition = |at: usize| match value(at)?.text()?.to_ascii_lowercase().as_str() {
+            "standard" => Some(Edition::Standard),
+            "professional" => Some(Edition::Professional),
+            "enterprise" | "one" | "crmplus" | "zohoone" => Some(Edition::Enterprise),
+            "ultimate" => Some(Edition::Ultimate),
+            _ => None,
         };
-        Ok((edition, value(1).and_then(|value| value.as_u64()).unwrap_or(0)))
+        let users = value(2).and_then(|value| value.as_u64()).unwrap_or(0);
+        Ok((edition(0).or_else(|| edition(1)).unwrap_or(Edition::Free), users))
     }
 
     /// Sends a request; `what` it is to do, in words, for the message if it is refused.
@@ -196,11 +198,17 @@ impl Api {
         self.ask(Request::get(format!("/crm/v8/{module}/{id}")), &format!("read a record of `{module}`")).await
     }
 
-    pub(crate) async fn deleted(&self, module: &str, page: u64, since: Option<Time>) -> Result<Reply, Failed> {
+    /// A page, by number and size, of what was deleted.
+    pub(crate) async fn deleted(
+        &self,
+        module: &str,
+        (page, size): (u64, u64),
+        since: Option<Time>,
+    ) -> Result<Reply, Failed> {
         let request = Request::get(format!("/crm/v8/{module}/deleted"))
             .query("type", "all")
             .query("page", page)
-            .query("per_page", LISTED)
+            .query("per_page", size)
             .cost(2);
         self.ask(since_time(request, since)?, &format!("list what was deleted of `{module}`")).await
     }
@@ -244,6 +252,10 @@ fn budget(edition: Edition, users: u64) -> [Limit; 4] {
         Edition::Enterprise => (20, more(1_000, 5_000_000)),
         Edition::Ultimate => (25, more(2_000, u64::MAX)),
     };
+    limits(at_once, credits)
+}
+
+fn limits(at_once: u64, credits: u64) -> [Limit; 4] {
     [
         Limit::new("requests at once", Rule::Concurrent { at_once }),
         Limit::new("queries and exports at once", Rule::Concurrent { at_once: at_once.min(10) }).of_class("heavy"),

@@ -17,7 +17,7 @@ use crate::place::Mark;
 use crate::read::Reading;
 
 /// Records of a page.
-const PAGE: usize = 5_000;
+const PAGE: u64 = 5_000;
 /// How often a job that failed, or a file that is broken, is made or fetched again.
 const TRIES: u32 = 3;
 const FIRST_LOOK: Duration = Duration::from_secs(1);
@@ -192,7 +192,7 @@ impl Reading {
     }
 
     async fn hand_out_export(&mut self, zip: bytes::Bytes, ids: &mut Vec<u64>) -> Result<(), Error> {
-        let mut parts = unpack(zip, PAGE);
+        let mut parts = unpack(zip, usize::try_from(self.manner.page.min(PAGE)).unwrap_or(1));
         while let Some(part) = parts.recv().await {
             let part = part?;
             let records = part.ids.len() as u64;

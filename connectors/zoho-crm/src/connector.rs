@@ -20,6 +20,7 @@ pub struct ZohoCrm {
     context: Context,
     /// Made when it is first needed: it takes secrets and the network.
     api: OnceCell<Arc<Api>>,
+    page: u64,
 }
 
 impl ZohoCrm {
@@ -28,7 +29,12 @@ impl ZohoCrm {
     pub fn new(config: Config, context: &Context) -> Result<Self, Error> {
         Origins::new(&centre::accounts_url(&config)?)?;
         config.api_url.as_deref().map(Origins::new).transpose()?;
-        Ok(Self { config, context: context.clone(), api: OnceCell::new() })
+        Ok(Self { config, context: context.clone(), api: OnceCell::new(), page: u64::MAX })
+    }
+
+    /// The same with pages of at most so many records. For tests: small pages put their edges everywhere.
+    pub fn with_page_records(self, page: u64) -> Self {
+        Self { page, ..self }
     }
 
     async fn api(&self) -> Result<&Arc<Api>, Error> {
@@ -64,7 +70,7 @@ impl Connector for ZohoCrm {
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Box<dyn Reader>, Error> {
-        read::start(Arc::clone(self.api().await?), Manner::of(&self.config), request)
+        read::start(Arc::clone(self.api().await?), Manner::of(&self.config, self.page), request)
     }
 }
 

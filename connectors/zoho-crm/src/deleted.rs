@@ -79,10 +79,11 @@ impl Reading {
     }
 
     async fn walk_deleted(&self, since: Option<Time>) -> Result<(Vec<(Time, u64)>, Time, u64), Failed> {
-        let mut pages = PageNumber::new(1, LISTED);
+        let size = self.manner.page.min(LISTED);
+        let mut pages = PageNumber::new(1, size);
         let (mut told, mut began) = (Vec::new(), None);
         loop {
-            let reply = self.api.deleted(&self.module, pages.page(), since).await?;
+            let reply = self.api.deleted(&self.module, (pages.page(), size), since).await?;
             let at = *began.get_or_insert(reply.at);
             let rows = Rows::read(&reply, "data")?;
             for row in rows.iter() {

@@ -47,7 +47,7 @@ impl Reading {
             let (mut rows, at) = self.list_page(listing, op, None).await?;
             self.in_order_of_time(&rows, listing.since)?;
             let last = rows.iter().next_back().and_then(|row| row.time);
-            let more = rows.len() > 0 && rows.more.unwrap_or(rows.len() >= LISTED);
+            let more = rows.len() > 0 && rows.more.unwrap_or(rows.len() >= self.listed());
             if more && last == listing.since {
                 let mark = self.one_second(listing, rows, seen, op).await?;
                 seen = HashSet::new();
@@ -153,8 +153,13 @@ impl Reading {
         Ok((rows, reply.at))
     }
 
+    /// Records of a page of a list.
+    fn listed(&self) -> u64 {
+        self.manner.page.min(LISTED)
+    }
+
     async fn ask_list(&self, listing: Listing, fields: &[String], token: Option<&str>) -> Result<Reply, Failed> {
-        let (fields, size) = (fields.join(","), LISTED.to_string());
+        let (fields, size) = (fields.join(","), self.listed().to_string());
         let mut parameters =
             vec![("fields", fields.as_str()), ("sort_by", listing.sort_by), ("sort_order", "asc"), ("per_page", &size)];
         parameters.extend(listing.converted.map(|which| ("converted", which)));

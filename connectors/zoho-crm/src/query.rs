@@ -147,7 +147,7 @@ impl Reading {
     /// The ids and times of all records, in the order of ids; `each` is given those of a page.
     pub(crate) async fn query_keys(&self, mut each: impl FnMut(&[(u64, Option<Time>)])) -> Result<Time, Failed> {
         let dated = if self.columns.dated { MODIFIED } else { "id" };
-        let (mut last, limit) = (0, 2_000);
+        let (mut last, limit) = (0, self.manner.page.min(2_000));
         loop {
             let text = format!("select {dated} from {} where id > {last} order by id asc limit {limit}", self.module);
             let reply = self.api.query(&self.module, &text, limit).await?;
@@ -180,6 +180,7 @@ impl Reading {
 
     /// One query, or one for each group of columns, put together record by record.
     pub(crate) async fn query(&mut self, condition: &str, order: &str, limit: u64) -> Result<Queried, Failed> {
+        let limit = limit.min(self.manner.page);
         let groups = self.columns.queried();
         let mut first: Option<Queried> = None;
         let mut torn = Vec::new();

@@ -37,15 +37,18 @@ pub(crate) struct Manner {
     pub include_converted: bool,
     pub bulk: Bulk,
     pub bulk_from: u64,
+    /// Records of a page at most, whatever the vendor would show.
+    pub page: u64,
 }
 
 impl Manner {
-    pub(crate) fn of(config: &Config) -> Self {
+    pub(crate) fn of(config: &Config, page: u64) -> Self {
         Self {
             lookback: config.lookback.0,
             include_converted: config.include_converted,
             bulk: config.bulk,
             bulk_from: config.bulk_from,
+            page: page.max(2),
         }
     }
 }
@@ -175,10 +178,12 @@ impl Reading {
         if self.module == LEADS {
             self.converted().await?;
         }
-        if let Some(scope) = before {
-            self.withdraw(scope).await?;
+        self.deletions().await?;
+        match before {
+            // The last of all: if a withdrawal is not agreed to, the whole load is dropped, and no later position may stand.
+            Some(scope) => self.withdraw(scope).await,
+            None => Ok(()),
         }
-        self.deletions().await
     }
 
     /// What has changed, by whichever way is open.

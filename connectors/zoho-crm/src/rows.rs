@@ -186,6 +186,9 @@ impl Row {
 
     /// Whether a text of one of these fields has exactly so many characters.
     pub(crate) fn has_text_of(&self, names: &[String], characters: usize) -> bool {
+        if self.raw.len() < characters {
+            return false;
+        }
         let Some(fields) = self.fields() else { return false };
         names.iter().filter_map(|name| fields.get(name)).any(|value| {
             let text: Option<String> = serde_json::from_str(value.get()).ok();
@@ -297,10 +300,17 @@ mod tests {
 
     #[test]
     fn no_records_are_the_end_only_where_the_page_says_so() {
-        let read = |json: &'static str| Rows::read(&Reply { bytes: Bytes::from_static(json.as_bytes()), at: Time(0) }, "data");
+        let read =
+            |json: &'static str| Rows::read(&Reply { bytes: Bytes::from_static(json.as_bytes()), at: Time(0) }, "data");
         assert_eq!(read("").unwrap().more, Some(false));
         assert_eq!(read(r#"{"data":[],"info":{"more_records":false}}"#).unwrap().len(), 0);
-        for odd in [r#"{"data":[]}"#, "{}", r#"{"data":[],"info":{"more_records":true}}"#, r#"{"data":null}"#, r#"{"data":{}}"#] {
+        for odd in [
+            r#"{"data":[]}"#,
+            "{}",
+            r#"{"data":[],"info":{"more_records":true}}"#,
+            r#"{"data":null}"#,
+            r#"{"data":{}}"#,
+        ] {
             assert_eq!(read(odd).unwrap_err().kind, Kind::Protocol, "{odd}");
         }
     }

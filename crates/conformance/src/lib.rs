@@ -21,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod cassette;
 pub mod checks;
 mod clock;
 mod compare;

@@ -189,7 +189,7 @@ pub struct DeclaredStream {
     /// Rows that a read may show although they did not change, beside what `lookback` brings: those at the cursor's edge. Default: a
     /// page.
     pub overlap: usize,
-    /// The requests that answer with records: a path, after a method if need be, in which `*` stands for any text: `GET /v2/orders*`.
+    /// The requests that answer with records: a path, after a method if need be, in which `*` stands for any text: `GET /v2/orders*`. Several are divided by `|`.
     pub pages: &'static str,
     /// A text field of each record, for bytes and fields to be put into: `"name":"…"`. It must not be first of all in its object.
     pub text: Option<&'static str>,

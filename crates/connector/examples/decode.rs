@@ -6,7 +6,7 @@ use tributary_connector::decode::decode;
 use tributary_connector::http::locate;
 use tributary_connector::{Columns, Data, Deletes, Op, Page};
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let stream = Columns::new(chrono_tz::Tz::UTC)
         .id("id")
         .text("Last_Name")
@@ -39,7 +39,7 @@ fn main() {
         let (mut located, mut decoded) = (0.0, 0.0);
         for _ in 0..1000 {
             let start = Instant::now();
-            let found = locate(&bytes, "data", &["info.more_records"]).expect("a page");
+            let found = locate(&bytes, "data", &["info.more_records"])?;
             located += start.elapsed().as_secs_f64();
             let page = Page {
                 partition: "".into(),
@@ -48,14 +48,15 @@ fn main() {
                 first_record: 0,
                 records: found.records,
                 op: Op::Upsert,
-                data: Data::Json(found.page.expect("records")),
+                data: Data::Json(found.page.ok_or("no records")?),
             };
             let start = Instant::now();
-            let result = decode(&page, &stream.schema).expect("a batch");
+            let result = decode(&page, &stream.schema)?;
             assert_eq!(result.batch.num_rows(), 200);
             assert!(result.misfits.is_empty());
             decoded += start.elapsed().as_secs_f64();
         }
         println!("200,000 records, {} MB: located in {located:.3} s, decoded in {decoded:.3} s", size / 1000);
     }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 /// The name among a stream's positions.
-pub const NAME: &str = "_edge";
+pub const NAME: &str = "tributary:edge";
 /// How many rows are remembered.
 const KEPT: usize = 500;
 /// Looked through at most before the oldest are dropped; rows of one version are not parted below this.

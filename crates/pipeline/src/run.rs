@@ -138,7 +138,7 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
                     reason = format!(
                         "read what is new since batch {} ({} positions known)",
                         epoch.number,
-                        log.positions.len()
+                        log.positions.keys().filter(|name| !name.starts_with("tributary:")).count()
                     );
                 }
             }

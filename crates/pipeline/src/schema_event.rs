@@ -1,13 +1,15 @@
 //! `ops.schema_event`: what sources showed differently than before, and what was done about it.
 //!
-//! How a stream looked last is the position of an ordinary stream log, so an event is recorded exactly once, before the
-//! raw table is changed.
+//! How a stream looked last is kept with its positions ([`NAME`]) and changes with the batch that was read so. An event is
+//! recorded before that, and what was recorded last is the position of an ordinary stream log: a run that dies between the
+//! two does not record it twice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Schema, TimeUnit};
+use serde_json::Value;
 use tributary_connector::Stream;
 use tributary_lake::{Lake, StreamId, StreamLog, TableName, TableSpec, TableWriter, WriterOptions};
 use tributary_model::{Personal, plain};
@@ -31,6 +33,14 @@ fn spec() -> TableSpec {
     TableSpec { name: table(), schema: Arc::new(Schema::new(fields)) }
 }
 
+/// The name among a stream's positions of how it looked last.
+pub const NAME: &str = "tributary:columns";
+
+/// A stream's columns as they are remembered.
+pub fn shown(stream: &Stream) -> Value {
+    serde_json::json!(evolve::columns(stream))
+}
+
 /// Compares a stream with how it looked last and records what is different; nothing at the first look.
 ///
 /// # Errors
@@ -40,9 +50,14 @@ pub async fn record(
     run: &str,
     source: &str,
     stream: &Stream,
+    before: Option<&Value>,
     policy: Policy,
 ) -> Result<Vec<Difference>, Error> {
-    let shown = evolve::columns(stream);
+    let before = before.and_then(|before| serde_json::from_value(before.clone()).ok());
+    let found = before.map(|before| evolve::differences(&before, &evolve::columns(stream))).unwrap_or_default();
+    if found.is_empty() {
+        return Ok(found);
+    }
     let key = format!("{source}.{}", stream.name);
     let id = StreamId { source: "ops".into(), stream: "schema_event".into(), incarnation: 1 };
     let spec = spec();
@@ -50,18 +65,13 @@ pub async fn record(
     loop {
         let mut table = lake.ensure_table(&spec).await?;
         let mut log = StreamLog::open(lake, &table, id.clone()).await?;
-        let before = log.positions.get(&key).and_then(|last| serde_json::from_value(last.clone()).ok());
-        let found = before.as_ref().map(|before| evolve::differences(before, &shown)).unwrap_or_default();
-        if before.is_some() && found.is_empty() {
+        if log.positions.get(&key) == Some(&shown(stream)) {
             return Ok(found);
         }
-        let mut files = Vec::new();
-        if !found.is_empty() {
-            let mut writer = TableWriter::new(lake, &spec, WriterOptions::default());
-            writer.write(&rows(&spec, run, source, stream, policy, &found)?).await?;
-            files = writer.finish().await?;
-        }
-        let position = BTreeMap::from([(key.clone(), serde_json::json!(shown))]);
+        let mut writer = TableWriter::new(lake, &spec, WriterOptions::default());
+        writer.write(&rows(&spec, run, source, stream, policy, &found)?).await?;
+        let files = writer.finish().await?;
+        let position = BTreeMap::from([(key.clone(), shown(stream))]);
         match log.commit(lake, &mut table, files, position, BTreeMap::new(), 0).await {
             Ok(_) => return Ok(found),
             // Another pipeline of the lake recorded something just now.

@@ -115,8 +115,15 @@ impl Sync<'_> {
     /// What ended the reading. What was committed stays; the next run goes on from there.
     pub async fn stream(&self, source: &str, connector: &dyn Connector, stream: &Stream) -> Result<Report, Error> {
         self.observer.note(Note::Stream { source, stream: &stream.name });
-        let columns = schema_event::record(self.lake, self.run, source, stream, self.schema).await?;
+        let id = StreamId { source: source.into(), stream: stream.name.clone(), incarnation: 1 };
         let there = self.lake.table(&raw::table_name(source, &stream.name)).await?;
+        let known = match &there {
+            Some(table) => Some((table.version(), StreamLog::open(self.lake, table, id.clone()).await?)),
+            None => None,
+        };
+        let before = known.as_ref().and_then(|(_, log)| log.positions.get(schema_event::NAME));
+        let columns = schema_event::record(self.lake, self.run, source, stream, before, self.schema).await?;
+        let shown = schema_event::shown(stream);
         let fitted = evolve::fit(stream, there.as_ref().map(|table| table.schema().as_ref()), self.schema);
         let (layout, refused) = match fitted {
             Ok(layout) => (layout, None),
@@ -130,12 +137,14 @@ impl Sync<'_> {
         let layout = layout.adopt(table.schema());
         let stream = &layout.stream;
         let spec = raw::spec(source, &stream.name, &layout.table);
-        let id = StreamId { source: source.into(), stream: stream.name.clone(), incarnation: 1 };
-        let log = StreamLog::open(self.lake, &table, id).await?;
+        let log = match known {
+            Some((version, log)) if version == table.version() => log,
+            _ => StreamLog::open(self.lake, &table, id).await?,
+        };
         let state = log
             .positions
             .iter()
-            .filter(|(partition, _)| *partition != edge::NAME)
+            .filter(|(partition, _)| ![edge::NAME, schema_event::NAME].contains(&partition.as_str()))
             .map(|(p, at)| (Arc::from(p.as_str()), Position(at.clone())))
             .collect();
         let request = ReadRequest { stream: stream.clone(), state: State(state) };
@@ -158,6 +167,7 @@ impl Sync<'_> {
             batch: Batch::default(),
             segment: Segment::default(),
             edge,
+            shown,
             report: Report {
                 source: source.into(),
                 stream: stream.name.clone(),
@@ -295,6 +305,8 @@ struct Work<'a> {
     segment: Segment,
     /// The newest rows of what is committed.
     edge: Edge,
+    /// The columns that the source shows now, as they are remembered.
+    shown: serde_json::Value,
     report: Report,
 }
 
@@ -541,6 +553,9 @@ impl Work<'_> {
         let mut batch = std::mem::take(&mut self.batch);
         if batch.positions.is_empty() {
             return Ok(());
+        }
+        if self.log.positions.get(schema_event::NAME) != Some(&self.shown) {
+            batch.positions.insert(schema_event::NAME.into(), self.shown.clone());
         }
         if self.is_known(&batch) {
             self.add_counts(batch.counts);

@@ -3,7 +3,7 @@
 use serde_json::json;
 use tributary_connector::{Kind, Op};
 use tributary_sandbox::fxiaoke::{Options, Step};
-use tributary_sandbox::http::{Fault, Rule, Scenario};
+use tributary_sandbox::http::{Disturbance, Fault, Rule, Scenario};
 
 use crate::harness::{CUSTOM, Fx, Lake, options, same};
 
@@ -181,4 +181,50 @@ async fn a_sweep_that_fails_costs_nothing_that_was_read_and_goes_on_where_it_was
     lake.run(&*connector, &stream).await;
     same(&lake, &fx.held(&stream));
     assert!(lake.rows.values().any(|row| row.op == Op::Delete));
+}
+
+#[tokio::test]
+async fn whatever_happens_in_whatever_order_the_end_is_the_same() {
+    let seeds = std::env::var("SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(3);
+    for seed in 1..=seeds {
+        let fx = Fx::new(Options { seed, shows_invalid: seed % 3 > 0, tied: 120, ..options(450) });
+        let connector = fx.connector(json!({"reconcile": if seed % 2 > 0 { "every_run" } else { "2h" }}));
+        let stream = fx.stream(&*connector, ["ContactObj", "MemberObj", "LeadsObj"][seed as usize % 3]).await;
+        let mut lake = Lake::default();
+        let mut random = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut draw = |below: u64| {
+            random = random.rotate_left(23).wrapping_mul(0xBF58_476D_1CE4_E5B9).wrapping_add(1);
+            (random >> 33) % below
+        };
+        for _ in 0..10 {
+            let moving = Fault::Disturb(Disturbance::MoveRows { changes: draw(20) as usize });
+            let broken = [
+                Fault::Reset { after: None },
+                Fault::Html { status: 200 },
+                Fault::RepeatPage,
+                Fault::Disturb(Disturbance::ExpireTokens),
+                Fault::Throttle { retry_after: None },
+            ];
+            let broken = broken[draw(5) as usize].clone();
+            let scenario =
+                Scenario::default().with(Rule::once("*/data/query", moving).from(1 + draw(4)).times(draw(6)));
+            fx.server.misbehave(scenario.with(Rule::once("*/data/query", broken).from(1 + draw(9))));
+            lake.run_to(&*connector, &stream, draw(9) as usize, |_| {}).await;
+            let step = Step {
+                seconds: 1 + draw(2_000) as i64,
+                changes: draw(60) as usize,
+                tied: draw(2) as usize * 30,
+                ..Step::default()
+            };
+            fx.server.with(|tenant| tenant.advance(&step));
+            fx.pass(draw(4_000) as i64);
+        }
+        fx.server.misbehave(Scenario::default());
+        for _ in 0..2 {
+            fx.pass(2 * 3_600);
+            let run = lake.run(&*connector, &stream).await;
+            assert!(run.error.is_none() && run.discarded.is_empty(), "{seed}: {run:?}");
+        }
+        same(&lake, &fx.held(&stream));
+    }
 }

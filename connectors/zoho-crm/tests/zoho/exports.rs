@@ -54,7 +54,8 @@ async fn what_an_export_left_out_is_found_by_its_id() {
     let server = server();
     let there = server.with(|crm| crm.ids("Contacts"));
     // These come into being when the file is made already, and before the records are counted again.
-    server.misbehave(Scenario::default().with(Rule::once(RESULT, Fault::Disturb(Disturbance::MoveRows { changes: 60 }))));
+    server
+        .misbehave(Scenario::default().with(Rule::once(RESULT, Fault::Disturb(Disturbance::MoveRows { changes: 60 }))));
     let (stream, events) = contacts(&always(&server)).await;
     let made = server.with(|crm| crm.ids("Contacts")).iter().filter(|id| !there.contains(id)).count();
     assert_eq!(load(&events), (there.len() as u64, made as u64));
@@ -64,7 +65,8 @@ async fn what_an_export_left_out_is_found_by_its_id() {
 
 #[tokio::test]
 async fn a_count_that_differs_makes_all_ids_be_looked_at() {
-    let wrong = Fault::Answer { status: 200, content_type: "application/json".into(), body: r#"{"count":9999}"#.into() };
+    let wrong =
+        Fault::Answer { status: 200, content_type: "application/json".into(), body: r#"{"count":9999}"#.into() };
     let server = server();
     server.misbehave(Scenario::default().with(Rule::once(COUNT, wrong).from(2)));
     let (stream, events) = contacts(&always(&server)).await;

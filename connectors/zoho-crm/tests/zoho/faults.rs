@@ -15,13 +15,13 @@ const DELETED: &str = "/crm/v8/Contacts/deleted";
 /// Reads Contacts while `rule` holds, in as many runs as are allowed, and compares.
 async fn survives(options: Options, rule: Rule, runs: usize, config: Value) {
     let (told, server) = (format!("{rule:?}"), serve(options, Scenario::default(), 0).unwrap());
-    let source = Source::with(&server, config);
+    let source = Source::small(&server, config, 30);
     let stream = source.stream("Contacts").await;
     let (mut lake, mut state, mut errors) = (Lake::default(), State::default(), Vec::new());
     let mut whole = 0;
     for step in 0..2 {
         if step == 1 {
-            server.with(|crm| crm.advance(&Step { seconds: 3_600, changes: 120, ..Step::default() }));
+            server.with(|crm| crm.advance(&Step { seconds: 3_600, changes: 200, ..Step::default() }));
         }
         server.misbehave(Scenario::default().with(rule.clone()));
         for run in 0..=runs {
@@ -75,9 +75,10 @@ async fn passing_faults_cost_no_run() {
         Fault::DuplicateKey { key: "id".into(), value: "\"1\"".into() },
     ] {
         // `DuplicateKey` makes a record that the vendor never had, and the second of its keys counts.
-        survives(people(700), Rule::once(QUERIES, fault.clone()).from(1).times(2), 1, query()).await;
-        survives(people(300), Rule::once(DELETED, fault.clone()).times(2), 1, query()).await;
-        survives(Options { people: 500, ..without_coql() }, Rule::once(LISTS, fault).from(2).times(2), 1, json!({})).await;
+        survives(people(100), Rule::once(QUERIES, fault.clone()).from(1).times(2), 1, query()).await;
+        survives(people(100), Rule::once(DELETED, fault.clone()).times(2), 1, query()).await;
+        survives(Options { people: 100, ..without_coql() }, Rule::once(LISTS, fault).from(2).times(2), 1, json!({}))
+            .await;
     }
 }
 
@@ -85,7 +86,7 @@ async fn passing_faults_cost_no_run() {
 async fn other_faults_cost_a_run_and_no_record() {
     for fault in [
         Fault::Html { status: 200 },
-        Fault::GzipBomb { mebibytes: 80 },
+        Fault::GzipBomb { mebibytes: 4 },
         Fault::RepeatPage,
         Fault::Answer { status: 200, content_type: "application/json".into(), body: r#"{"data":[]}"#.into() },
         Fault::Answer { status: 200, content_type: "application/json".into(), body: "{}".into() },
@@ -93,10 +94,10 @@ async fn other_faults_cost_a_run_and_no_record() {
         Fault::Splice { after: "\"Last_Name\":\"".into(), hex: "ff fe".into() },
     ] {
         let rule = |path: &str| Rule::once(path, fault.clone()).from(2);
-        survives(people(700), rule(QUERIES), 3, json!({ "bulk": "never" })).await;
-        survives(Options { people: 500, ..without_coql() }, rule(LISTS), 3, json!({})).await;
+        survives(people(100), rule(QUERIES), 3, json!({ "bulk": "never" })).await;
+        survives(Options { people: 100, ..without_coql() }, rule(LISTS), 3, json!({})).await;
         if !matches!(fault, Fault::Splice { .. }) {
-            survives(people(300), Rule::once(DELETED, fault.clone()), 3, json!({ "bulk": "never" })).await;
+            survives(people(100), Rule::once(DELETED, fault.clone()), 3, json!({ "bulk": "never" })).await;
         }
     }
 }

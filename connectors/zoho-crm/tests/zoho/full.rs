@@ -9,16 +9,8 @@ use tributary_sandbox::zoho::{Limits, Options, serve};
 use crate::lake::{Lake, assert_same, truth};
 use crate::source::{Source, server, state_after, without_coql};
 
-const MODULES: [&str; 8] = [
-    "Leads",
-    "Accounts",
-    "Contacts",
-    "Deals",
-    "Cases",
-    "Loyalty_Cards",
-    "Family_Members",
-    "Contacts_X_Accounts",
-];
+const MODULES: [&str; 8] =
+    ["Leads", "Accounts", "Contacts", "Deals", "Cases", "Loyalty_Cards", "Family_Members", "Contacts_X_Accounts"];
 
 #[tokio::test]
 async fn streams_are_typed_by_what_the_organisation_says() {
@@ -29,7 +21,7 @@ async fn streams_are_typed_by_what_the_organisation_says() {
     expected.sort_unstable();
     assert_eq!(names, expected);
     let contacts = &streams["Contacts"];
-    assert_eq!((&contacts.cursor, contacts.deletes), (&Cursor::Column("Modified_Time".to_owned()), Deletes::Feed));
+    assert_eq!((&contacts.cursor, &contacts.deletes), (&Cursor::Column("Modified_Time".to_owned()), &Deletes::Feed));
     let of = |name: &str| contacts.schema.field_with_name(name).unwrap().clone();
     assert_eq!(of("id").data_type(), &DataType::Utf8);
     assert_eq!(of("Points").data_type(), &DataType::Int64);

@@ -83,6 +83,11 @@ impl Lake {
         self.current().into_keys().collect()
     }
 
+    /// Whether this version of a record was ever shown.
+    pub fn has_seen(&self, id: &str, content: &Content) -> bool {
+        self.rows.get(id).is_some_and(|rows| rows.iter().any(|row| row.content == *content))
+    }
+
     /// How many rows were written.
     pub fn written(&self) -> usize {
         self.rows.values().map(Vec::len).sum()
@@ -107,7 +112,7 @@ fn contents(batch: &RecordBatch) -> Vec<Content> {
 
 /// The records of a module as single reads show them, by the same columns.
 pub fn truth(server: &Handle<Crm>, stream: &Stream) -> BTreeMap<String, Content> {
-    let client = Client::new(server);
+    let mut client = Client::new(server);
     let ids = server.with(|crm| crm.ids(&stream.name));
     let records: Vec<Value> = ids.iter().map(|id| client.record(&stream.name, id)).collect();
     of_records(&records, &stream.schema)

@@ -1,7 +1,7 @@
 //! A source over a stand-in, and what is asked of it.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use tributary_connector::http::{Policy, Settings, VirtualClock};
 use tributary_connector::{Connector, Context, Error, Event, Position, ReadRequest, Registry, State, Stream};
 use tributary_sandbox::http::{Handle, Scenario};
 use tributary_sandbox::zoho::{Credential, Crm, Options, serve};
+use tributary_zoho_crm::ZohoCrm;
 
 pub fn server() -> Handle<Crm> {
     serve(Options { people: 400, ..Options::default() }, Scenario::default(), 0).unwrap()
@@ -24,7 +25,22 @@ pub fn without_coql() -> Options {
 
 pub struct Source {
     pub connector: Box<dyn Connector>,
+}
 
+fn with_secrets(mut config: Value) -> Value {
+    for (name, value) in [("client_id", "client"), ("client_secret", "secret"), ("refresh_token", "refresh")] {
+        let secret = json!({ "command": ["printf", value] });
+        config.as_object_mut().unwrap().entry(name).or_insert(secret);
+    }
+    config
+}
+
+/// A run that does not wait.
+fn context(streams: Option<Vec<String>>) -> Context {
+    let clock = Arc::new(VirtualClock::new("2026-07-01T00:00:00Z".parse().unwrap()));
+    let policy = Policy { base: Duration::from_millis(10), ..Policy::default() };
+    let http = Settings { clock, policy, ..Settings::default() };
+    Context { streams, http, ..Context::new("crm", chrono_tz::Asia::Shanghai) }
 }
 
 /// What a reading gave: events up to the end, or to an error.
@@ -45,18 +61,19 @@ impl Source {
         Self::configured(config, None).unwrap()
     }
 
-    pub fn configured(mut config: Value, streams: Option<Vec<String>>) -> Result<Self, Error> {
-        let secret = |value: &str| json!({ "command": ["printf", value] });
-        for (name, value) in [("client_id", "client"), ("client_secret", "secret"), ("refresh_token", "refresh")] {
-            config.as_object_mut().unwrap().entry(name).or_insert_with(|| secret(value));
-        }
-        let clock = Arc::new(VirtualClock::new("2026-07-01T00:00:00Z".parse().unwrap()));
-        let policy = Policy { base: Duration::from_millis(10), ..Policy::default() };
-        let http = Settings { clock: clock.clone(), policy, ..Settings::default() };
-        let context = Context { streams, http, ..Context::new("crm", chrono_tz::Asia::Shanghai) };
+    /// With pages so small that their edges are everywhere.
+    pub fn small(server: &Handle<Crm>, more: Value, page: u64) -> Self {
+        let url = server.url();
+        let mut config = json!({ "accounts_url": url, "api_url": url });
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let config = serde_json::from_value(with_secrets(config)).unwrap();
+        Self { connector: Box::new(ZohoCrm::new(config, &context(None)).unwrap().with_page_records(page)) }
+    }
+
+    pub fn configured(config: Value, streams: Option<Vec<String>>) -> Result<Self, Error> {
         let mut registry = Registry::new();
         tributary_zoho_crm::register(&mut registry);
-        let connector = registry.get("zoho-crm").unwrap().build(config, &context)?;
+        let connector = registry.get("zoho-crm").unwrap().build(with_secrets(config), &context(streams))?;
         Ok(Self { connector })
     }
 
@@ -109,42 +126,56 @@ pub fn state_after(events: &[Event]) -> State {
     state
 }
 
-/// A record as a single read shows it.
+/// One who looks at single records, over one connection.
 pub struct Client {
+    stream: BufReader<TcpStream>,
     address: SocketAddr,
     token: String,
 }
 
 impl Client {
     pub fn new(server: &Handle<Crm>) -> Self {
+        let address = server.address();
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let mut client = Self { stream: BufReader::new(stream), address, token: String::new() };
         let query = "refresh_token=refresh&client_id=client&client_secret=secret&grant_type=refresh_token";
-        let answer = send(server.address(), "POST", &format!("/oauth/v2/token?{query}"), "", b"");
-        Self { address: server.address(), token: answer["access_token"].as_str().unwrap().to_owned() }
+        let answer = client.send("POST", &format!("/oauth/v2/token?{query}"), b"");
+        client.token = answer["access_token"].as_str().unwrap().to_owned();
+        client
     }
 
-    pub fn get(&self, path: &str) -> Value {
-        send(self.address, "GET", path, &self.token, b"")
+    pub fn post(&mut self, path: &str, body: &Value) -> Value {
+        self.send("POST", path, body.to_string().as_bytes())
     }
 
-    pub fn post(&self, path: &str, body: &Value) -> Value {
-        send(self.address, "POST", path, &self.token, body.to_string().as_bytes())
+    /// A record as a single read shows it.
+    pub fn record(&mut self, module: &str, id: &str) -> Value {
+        self.send("GET", &format!("/crm/v8/{module}/{id}"), b"")["data"][0].take()
     }
 
-    pub fn record(&self, module: &str, id: &str) -> Value {
-        self.get(&format!("/crm/v8/{module}/{id}"))["data"][0].clone()
+    fn send(&mut self, method: &str, target: &str, body: &[u8]) -> Value {
+        let head = format!(
+            "{method} {target} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+             authorization: Zoho-oauthtoken {}\r\ncontent-length: {}\r\n\r\n",
+            self.address,
+            self.token,
+            body.len()
+        );
+        self.stream.get_mut().write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            assert!(self.stream.read_line(&mut line).unwrap() > 0);
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if line == "\r\n" {
+                break;
+            }
+        }
+        let mut answer = vec![0; length];
+        self.stream.read_exact(&mut answer).unwrap();
+        serde_json::from_slice(&answer).unwrap_or(Value::Null)
     }
-}
-
-fn send(address: SocketAddr, method: &str, target: &str, token: &str, body: &[u8]) -> Value {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let head = format!(
-        "{method} {target} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         authorization: Zoho-oauthtoken {token}\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
-    serde_json::from_slice(&answer[end..]).unwrap_or(Value::Null)
 }

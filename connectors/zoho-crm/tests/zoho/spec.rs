@@ -27,14 +27,17 @@ async fn a_good_credential_passes() {
     let config = json!({ "accounts_url": server.url(), "api_url": server.url() });
     let streams = Some(vec!["Contacts".to_owned(), "Users".to_owned()]);
     Source::configured(config, streams).unwrap().connector.check().await.unwrap();
-    let records = server.requests().iter().any(|entry| entry.path == "/crm/v8/Contacts" || entry.path.ends_with("coql"));
+    let records =
+        server.requests().iter().any(|entry| entry.path == "/crm/v8/Contacts" || entry.path.ends_with("coql"));
     assert!(!records, "a check reads no record");
 }
 
 #[tokio::test]
 async fn each_wrong_part_of_a_credential_is_named() {
     let server = server();
-    for (key, said) in [("client_id", "client id"), ("client_secret", "client secret"), ("refresh_token", "refresh token")] {
+    for (key, said) in
+        [("client_id", "client id"), ("client_secret", "client secret"), ("refresh_token", "refresh token")]
+    {
         let error = refused(&server, json!({ key: secret("canary-value") }), None).await;
         assert_eq!(error.kind, Kind::Auth);
         let text = format!("{error} {:?}", error.hint);
@@ -79,7 +82,10 @@ async fn a_revoked_token_and_too_many_tokens_are_told() {
 async fn a_module_that_is_not_there_is_named_with_those_that_are() {
     let server = server();
     let error = refused(&server, json!({}), Some(vec!["Contact".to_owned()])).await;
-    assert_eq!((error.kind, error.message.as_str()), (Kind::Config, "there is no module `Contact`, or it may not be seen"));
+    assert_eq!(
+        (error.kind, error.message.as_str()),
+        (Kind::Config, "there is no module `Contact`, or it may not be seen")
+    );
     assert!(error.hint.unwrap().contains("`Contacts`"));
 }
 

@@ -11,9 +11,8 @@ use crate::source::{Source, state_after, without_coql};
 /// A source whose contacts have so many fields more.
 async fn widened(server: &Handle<Crm>, fields: usize) -> Source {
     let add = |n| Disturbance::AddField { module: "Contacts".to_owned(), field: format!("Extra_{n}") };
-    let scenario = (0..fields).fold(Scenario::default(), |scenario, n| {
-        scenario.with(Rule::once("/crm/v8/org", Fault::Disturb(add(n))))
-    });
+    let scenario = (0..fields)
+        .fold(Scenario::default(), |scenario, n| scenario.with(Rule::once("/crm/v8/org", Fault::Disturb(add(n)))));
     server.misbehave(scenario);
     let source = Source::new(server);
     source.connector.check().await.unwrap();

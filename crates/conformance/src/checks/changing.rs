@@ -7,7 +7,7 @@ use crate::stage::{Ended, Go, Stage, described, places, run};
 use crate::{Change, DeclaredStream, Failure, Passed, Size, Subject};
 
 /// Between how many events the source changes.
-const PLACES: usize = 12;
+const PLACES: usize = 8;
 
 /// Records are changed, made, deleted and tied between any two events of a read: with one more read all is as the vendor holds it.
 ///

@@ -8,7 +8,7 @@ use crate::stage::{Stage, run};
 use crate::{Change, DeclaredStream, Failure, Passed, Size, Subject};
 
 /// At how many places a reading of ties is broken off.
-const PLACES: usize = 5;
+const PLACES: usize = 4;
 
 /// Ties of one record to three pages are read whole: in a first read, in a later one, broken off at any event, and when others come in
 /// the tick that was read last.

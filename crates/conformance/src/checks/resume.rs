@@ -9,7 +9,7 @@ use crate::stage::{Go, Stage, places, run};
 use crate::{DeclaredStream, Failure, Passed, Size, Subject};
 
 /// At how many places a reading is broken off.
-const PLACES: usize = 24;
+const PLACES: usize = 16;
 
 /// Broken off after any event, and taken up by a new connector from the positions that were saved, a read has all keys and
 /// versions of one that was left alone.

@@ -52,14 +52,16 @@ pub fn around(origins: &[String], between: &Arc<dyn Between>) -> io::Result<Vec<
         .collect()
 }
 
-/// Whether `request` fits a pattern: a path, after a method if need be, in which `*` stands for any text.
+/// Whether `request` fits a pattern: a path, after a method if need be, in which `*` stands for any text; several are divided by `|`.
 pub fn fits(pattern: &str, request: &Request) -> bool {
-    let path = match pattern.split_once(' ') {
-        Some((method, path)) if method == request.method => path,
-        Some(_) => return false,
-        None => pattern,
-    };
-    globbed(path, &request.path)
+    pattern.split('|').any(|pattern| {
+        let path = match pattern.trim().split_once(' ') {
+            Some((method, path)) if method == request.method => path,
+            Some(_) => return false,
+            None => pattern.trim(),
+        };
+        globbed(path, &request.path)
+    })
 }
 
 /// Whether the pattern, in which `*` stands for any text, is the whole text.
@@ -83,7 +85,7 @@ mod tests {
     #[test]
     fn a_pattern_is_a_path_with_stars_and_perhaps_a_method() {
         let request = Request { method: "GET".into(), path: "/v2/orders/7".into(), ..Request::default() };
-        for good in ["*", "/v2/*", "GET /v2/orders/*", "/*/orders/7", "/v2/orders/7"] {
+        for good in ["*", "/v2/*", "GET /v2/orders/*", "/*/orders/7", "/v2/orders/7", "/x | GET /v2/*"] {
             assert!(fits(good, &request), "{good}");
         }
         for bad in ["/v2/orders", "POST *", "/v2/orders/7/*", ""] {

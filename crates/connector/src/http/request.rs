@@ -162,6 +162,11 @@ pub struct Outgoing {
 }
 
 impl Outgoing {
+    /// Without headers and body: for tests of an [`Authorize`](super::Authorize) hook.
+    pub fn new(method: Method, url: Url) -> Self {
+        Self { method, url, headers: HeaderMap::new(), body: Bytes::new(), max_bytes: None }
+    }
+
     /// Method and URL without query: as it may be logged.
     pub fn shown(&self) -> String {
         format!("{} {}", self.method, origin::shown(&self.url))
