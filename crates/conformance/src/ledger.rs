@@ -316,6 +316,22 @@ mod tests {
     }
 
     #[test]
+    fn a_row_is_deleted_that_its_column_says_is() {
+        let fields = ["id", "gone"].map(|name| {
+            let kind = if name == "gone" { DataType::Boolean } else { DataType::Utf8 };
+            Field::new(name, kind, true)
+        });
+        let schema = Arc::new(Schema::new(fields.to_vec()));
+        let stream = Stream { schema, deletes: Deletes::Column("gone".into()), version: None, ..stream() };
+        let (mut ledger, declared) = (Ledger::default(), DeclaredStream::new("s", &["id"], "*", 2));
+        let rows = json!([{"id": "a", "gone": true}, {"id": "b", "gone": false}, {"id": "c", "gone": null}]);
+        for event in [page(Op::Upsert, rows), checkpoint()] {
+            ledger.take(event, &stream, &declared).unwrap();
+        }
+        assert_eq!(ledger.keys().collect::<Vec<_>>(), ["b\u{1f}", "c\u{1f}"]);
+    }
+
+    #[test]
     fn a_page_that_miscounts_breaks_the_rules() {
         let Event::Page(page) = page(Op::Upsert, json!([{"id": "a"}, {"id": "b"}])) else { unreachable!() };
         let event = Event::Page(Page { records: 3, ..page });

@@ -8,7 +8,7 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde_json::{Map, Value};
 use tributary_connector::decode::{Decoded, decode};
-use tributary_connector::{Op, Page, Stream};
+use tributary_connector::{Deletes, Op, Page, Stream};
 
 use crate::Failure;
 
@@ -23,6 +23,7 @@ pub(crate) struct Row {
     pub version: Option<String>,
     /// Sorts as the cursor does.
     pub cursor: Option<String>,
+    /// The page's, or what the stream's column of deletions says.
     pub op: Op,
     /// By column: numbers as they are, decimals as text, times as microseconds since 1970, dates as `2026-07-01`.
     pub cells: Map<String, Value>,
@@ -80,12 +81,16 @@ fn rows(decoded: &Decoded, page: &Page, stream: &Stream, cursor: Option<&str>) -
             Some(name) => sorted(Some(name), row)?,
             None => page.version.as_deref().map(str::to_owned),
         };
+        let deleted = match &stream.deletes {
+            Deletes::Column(name) => cells.get(name) == Some(&Value::Bool(true)),
+            _ => false,
+        };
         rows.push(Row {
             record: decoded.record.value(row),
             key: key(stream.primary_key.iter().map(|name| cells.get(name))),
             version,
             cursor: sorted(cursor, row)?,
-            op: page.op,
+            op: if deleted { Op::Delete } else { page.op },
             cells,
             extra,
         });

@@ -214,18 +214,18 @@ pub(super) fn page_cap_ignored(_declared: &Declared) -> Arc<dyn Alter> {
 }
 
 pub(super) fn delete_missed(_declared: &Declared) -> Arc<dyn Alter> {
-    pages(|_, page| (page.op != Op::Delete).then_some(page))
+    pages(|reading, page| match page.op {
+        Op::Delete => None,
+        Op::Upsert => retain_rows(page, &reading.stream, None, |row| row.op != Op::Delete),
+    })
 }
 
 pub(super) fn restored_missed(_declared: &Declared) -> Arc<dyn Alter> {
     let gone: Mutex<BTreeSet<Option<String>>> = Mutex::default();
     pages(move |reading, page| {
-        if page.op == Op::Delete {
-            let rows = rows::of(&page, &reading.stream, None).unwrap_or_default().rows;
-            locked(&gone).extend(rows.into_iter().map(|row| row.key));
-            return Some(page);
-        }
-        retain_rows(page, &reading.stream, None, |row| !locked(&gone).contains(&row.key))
+        let rows = rows::of(&page, &reading.stream, None).unwrap_or_default().rows;
+        locked(&gone).extend(rows.into_iter().filter(|row| row.op == Op::Delete).map(|row| row.key));
+        retain_rows(page, &reading.stream, None, |row| row.op == Op::Delete || !locked(&gone).contains(&row.key))
     })
 }
 
