@@ -1,7 +1,6 @@
 //! Connector for the sample shop: its customers and orders, what is new or changed only.
 //!
-//! What is here is what only its author can know: where the API is, how it is asked, what a page looks like and where to go
-//! on. Retries, limits, decoding, state and commits are the kit's and the program's.
+//! What is here only its author can know. Retries, limits, decoding, state and commits are the kit's and the program's.
 
 #![forbid(unsafe_code)]
 
@@ -9,11 +8,10 @@ mod config;
 mod streams;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use tributary_connector::http::{Client, Origins, PageToken, Request, TokenHeader, locate};
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, Error, Factory, Fetch, Fetched, Position, ReadRequest, Reader,
-    Registry, Sniffed, Stream, paged,
+    Capabilities, Configuration, Connector, Context, Error, Factory, Fetch, Fetched, Kind, Position, ReadRequest,
+    Reader, Registry, Sniffed, Stream, paged,
 };
 
 pub use config::Config;
@@ -23,7 +21,6 @@ pub fn register(registry: &mut Registry) {
     registry.register(CustomConnector);
 }
 
-/// How the connector is made.
 pub struct CustomConnector;
 
 impl Factory for CustomConnector {
@@ -76,22 +73,17 @@ impl Connector for Shop {
     }
 
     async fn read(&self, request: ReadRequest) -> Result<Box<dyn Reader>, Error> {
-        let at = request.state.0.get("").map(Position::get).transpose()?;
+        let since = request.state.0.get("").map(Position::get).transpose()?;
         let path = format!("/v1/{}", request.stream.name);
-        Ok(paged(Pages { client: self.client.clone(), path, at, pages: Some(PageToken::default()) }))
+        Ok(paged(Pages { client: self.client.clone(), path, since, pages: Some(PageToken::default()) }))
     }
-}
-
-/// The place to go on from: the time of the last record that was read. What has just this time is read again.
-#[derive(Clone, Serialize, Deserialize)]
-struct Since {
-    updated_at: String,
 }
 
 struct Pages {
     client: Client,
     path: String,
-    at: Option<Since>,
+    /// The time of the last record that was read. What has just this time is read again.
+    since: Option<String>,
     /// `None` when all is read.
     pages: Option<PageToken>,
 }
@@ -100,26 +92,22 @@ struct Pages {
 impl Fetch for Pages {
     async fn fetch(&mut self) -> Result<Option<Fetched>, Error> {
         let Some(pages) = &mut self.pages else { return Ok(None) };
-        let mut request = Request::get(&self.path).query("limit", 200);
-        match (pages.token(), &self.at) {
-            (Some(token), _) => request = request.query("page_token", token),
-            (None, Some(since)) => request = request.query("updated_since", &since.updated_at),
-            (None, None) => {}
-        }
+        let request = Request::get(&self.path).query("limit", 200);
+        let request = match (pages.token(), &self.since) {
+            (Some(token), _) => request.query("page_token", token),
+            (None, Some(since)) => request.query("updated_since", since),
+            (None, None) => request,
+        };
         let answer = self.client.send(request).await?;
         let found = locate(&answer.bytes, "data", &["next_page_token"])?;
-        let next = found.fields[0].as_ref().and_then(|token| token.text());
-        let more = pages.advance(next, None)?;
-        if !more {
-            self.pages = None;
-        }
+        // Whatever an answer without `data` says, it is not that there are no records.
+        found.page.as_ref().ok_or_else(|| Error::new(Kind::Protocol, "there is no `data` in the answer"))?;
+        let more = pages.advance(found.fields[0].as_ref().and_then(|token| token.text()), None)?;
+        self.pages = self.pages.take().filter(|_| more);
         if let Some(updated_at) = found.last("updated_at")?.as_ref().and_then(|last| last.text()) {
-            self.at = Some(Since { updated_at: updated_at.to_owned() });
+            self.since = Some(updated_at.to_owned());
         }
         let fetched = Fetched::json(found.page, found.records).more(more);
-        Ok(Some(match &self.at {
-            Some(since) => fetched.position(Position::new(since)?),
-            None => fetched,
-        }))
+        Ok(Some(Fetched { position: self.since.as_ref().map(Position::new).transpose()?, ..fetched }))
     }
 }
