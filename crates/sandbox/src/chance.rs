@@ -26,6 +26,7 @@ pub(crate) enum Purpose {
     FxiaokeChanges = 11,
     Sample = 12,
     SampleChanges = 13,
+    Alterations = 14,
 }
 
 pub(crate) fn dice(seed: u64, purpose: Purpose) -> Dice {
@@ -57,7 +58,7 @@ pub(crate) fn moment(dice: &mut Dice, from: NaiveDateTime, to: NaiveDateTime) ->
 }
 
 /// Draws an index with a given weight for each.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Weighted {
     sums: Vec<u32>,
 }

@@ -35,7 +35,12 @@ impl Clock {
 
     /// Sets it, forwards or backwards.
     pub fn set(&mut self, seconds: i64) {
-        (self.base, self.since) = (seconds * 1_000, Instant::now());
+        self.set_milliseconds(seconds * 1_000);
+    }
+
+    /// The same, in milliseconds since 1970.
+    pub fn set_milliseconds(&mut self, milliseconds: i64) {
+        (self.base, self.since) = (milliseconds, Instant::now());
     }
 
     /// Lets time pass.

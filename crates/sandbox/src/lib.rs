@@ -16,6 +16,7 @@
 //! clear the folder it writes to; it does not score; and files do not change over time (each run is one export).
 #![forbid(unsafe_code)]
 
+mod alteration;
 mod catalog;
 mod chance;
 mod clock;
@@ -48,6 +49,7 @@ use std::path::Path;
 
 use chrono::{Datelike, NaiveDate};
 
+pub use alteration::{Alteration, Altered};
 pub use clock::Clock;
 pub use error::Error;
 pub use step::{Advanced, Step};

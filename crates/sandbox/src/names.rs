@@ -66,7 +66,7 @@ impl Name {
 }
 
 /// The tables, ready to draw from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Names {
     pub(crate) sounds: Sounds,
     surnames: Weighted,

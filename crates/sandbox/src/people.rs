@@ -25,7 +25,7 @@ const BUYER: f64 = 0.3370;
 const ANSWERS: f64 = 0.25;
 
 /// One person.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) name: Name,
     pub(crate) female: bool,

@@ -17,7 +17,7 @@ const PREFIXES: &[u64] = &[
 ];
 
 /// The numbers that are taken.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Phones {
     taken: HashSet<u64>,
 }

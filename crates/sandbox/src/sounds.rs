@@ -47,7 +47,7 @@ const SIMILAR: &[&str] = &[
 ];
 
 /// The two tables, by character.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sounds {
     alike: HashMap<char, (&'static str, Vec<char>)>,
     similar: HashMap<char, Vec<char>>,

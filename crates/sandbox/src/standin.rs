@@ -1,6 +1,6 @@
 //! What all stand-ins over the retailer can do, and the controls below `/_sandbox/` by which a test in any language asks for it.
 //!
-//! `POST advance` takes a [`Step`] as JSON, `GET clock` and `PUT clock` tell and set the time, `GET truth` and `GET orders`
+//! `POST advance` takes a [`Step`] as JSON, `POST alter?table=` an [`Alteration`], `GET clock` and `PUT clock` tell and set the time, `GET truth` and `GET orders`
 //! say whose records and orders are, `GET ids?table=` and `GET snapshot?table=` list what a table holds.
 
 use serde::Deserialize;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::clock::{Clock, read, written};
 use crate::http::{Answer, Request};
-use crate::{Advanced, Step, Truth};
+use crate::{Advanced, Alteration, Altered, Step, Truth};
 
 /// The offset of times in controls and in the log.
 pub(crate) const SHANGHAI: i32 = 480;
@@ -17,6 +17,9 @@ pub(crate) const SHANGHAI: i32 = 480;
 pub(crate) trait StandIn {
     /// Lets the world go on.
     fn advance(&mut self, step: &Step) -> Advanced;
+
+    /// Alters a table.
+    fn alter(&mut self, table: &str, alteration: &Alteration) -> Result<Altered, String>;
 
     fn clock(&mut self) -> &mut Clock;
 
@@ -41,6 +44,13 @@ pub(crate) fn control(world: &mut impl StandIn, request: &Request) -> Option<Ans
             Ok(step) => Answer::json(200, &world.advance(&step)),
             Err(error) => wrong(&error.to_string()),
         },
+        ("POST", "alter") => {
+            let read = Alteration::deserialize(body()).map_err(|error| error.to_string());
+            match read.and_then(|alteration| world.alter(request.parameter("table").unwrap_or_default(), &alteration)) {
+                Ok(altered) => Answer::json(200, &altered),
+                Err(reason) => wrong(&reason),
+            }
+        }
         ("GET", "clock") => time(world.clock()),
         ("PUT", "clock") => match body().get("time").and_then(Value::as_str).and_then(read) {
             Some(seconds) => {

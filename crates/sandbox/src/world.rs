@@ -13,7 +13,7 @@ use crate::truth::true_people;
 use crate::{Config, Error, TruePerson, parties, people, stores};
 
 /// Everybody, and what is needed to draw more records of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) config: Config,
     pub(crate) people: Vec<Person>,

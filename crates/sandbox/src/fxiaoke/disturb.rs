@@ -19,13 +19,7 @@ impl Tenant {
             }
             Disturbance::ExpireTokens => self.auth.expire_all(),
             Disturbance::RevokeTokens => self.auth.revoke(),
-            Disturbance::AddField { module, field } => {
-                let table = self.table_to_disturb(module)?;
-                table.object.fields.push(Field::new(field, field, Kind::Text));
-                for (number, record) in table.records.values_mut().enumerate() {
-                    record.values.insert(field.clone(), format!("{field} {}", number % 100).into());
-                }
-            }
+            Disturbance::AddField { module, field } => self.add_field(module, field)?,
             Disturbance::ChangeType { module, field } => {
                 let table = self.table_to_disturb(module)?;
                 known(table, field)?.kind = Kind::Text;
@@ -57,7 +51,17 @@ impl Tenant {
         Ok(())
     }
 
-    fn table_to_disturb(&mut self, object: &str) -> Result<&mut Table, String> {
+    /// A field of text, with a value in every record.
+    pub(super) fn add_field(&mut self, object: &str, name: &str) -> Result<(), String> {
+        let table = self.table_to_disturb(object)?;
+        table.object.fields.push(Field::new(name, name, Kind::Text));
+        for (number, record) in table.records.values_mut().enumerate() {
+            record.values.insert(name.to_owned(), format!("{name} {}", number % 100).into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn table_to_disturb(&mut self, object: &str) -> Result<&mut Table, String> {
         self.store.table_mut(object).ok_or_else(|| format!("there is no object `{object}`"))
     }
 }

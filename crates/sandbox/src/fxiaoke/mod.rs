@@ -21,6 +21,7 @@
 //! # Ok::<(), tributary_sandbox::Error>(())
 //! ```
 
+mod alter;
 mod auth;
 mod change;
 mod describe;
@@ -44,6 +45,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde_json::Value;
 
+pub use crate::alteration::{Alteration, Altered};
 pub use crate::clock::Clock;
 pub use crate::step::{Advanced, Step};
 pub use auth::Credential;
@@ -96,6 +98,9 @@ impl Default for Options {
 /// The vendor's limits; the defaults are the documented ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
+    /// Rows of a page in the order of the ids, where more are asked for; not where they are asked for by their ids. The vendor
+    /// fills its pages, and does not say whether there is more. As many as are asked for.
+    pub served: usize,
     /// Rows of a page. 100.
     pub page: usize,
     /// The last offset. 10,000.
@@ -119,6 +124,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            served: usize::MAX,
             page: 100,
             offset: 10_000,
             calls_per_window: 100,
@@ -133,7 +139,7 @@ impl Default for Limits {
 }
 
 /// The tenant.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tenant {
     options: Options,
     world: World,
@@ -142,8 +148,9 @@ pub struct Tenant {
     clock: Clock,
     auth: auth::Auth,
     quota: quota::Quota,
-    /// Steps made so far.
+    /// Steps and alterations made so far.
     steps: u64,
+    alterations: u64,
 }
 
 /// Serves the tenant on 127.0.0.1 and the port, 0 for any that is free.
@@ -171,11 +178,21 @@ impl Tenant {
             auth: auth::Auth::new(options.seed),
             quota: quota::Quota::default(),
             steps: 0,
+            alterations: 0,
             world,
             options,
         };
         tenant.fill();
         Ok(tenant)
+    }
+
+    /// Serves this tenant as it is: one that was made ready once can be cloned, which is much faster than drawing it anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Serve`] when the port cannot be had.
+    pub fn serve(self, scenario: Scenario, port: u16) -> Result<Handle<Self>, Error> {
+        crate::http::serve(port, scenario, |_| Ok(self))
     }
 
     /// Its clock, to be set.

@@ -141,7 +141,10 @@ impl Tenant {
             let behind = behind.filter(|filter| filter.operator == Operator::Greater).map(|filter| &filter.values[0]);
             let from = behind.max().map_or(Bound::Unbounded, |id| Bound::Excluded(id.as_str()));
             let rows = table.records.range::<str, _>((from, Bound::Unbounded)).map(|(_, record)| record).filter(wanted);
-            let page = rows.skip(query.offset).take(query.limit).collect();
+            let by_id =
+                query.filters.iter().any(|filter| filter.field.name == "_id" && filter.operator == Operator::In);
+            let served = if by_id { usize::MAX } else { self.options.limits.served };
+            let page = rows.skip(query.offset).take(query.limit.min(served)).collect();
             let total = if query.total { table.records.values().filter(wanted).count() } else { 0 };
             return (page, total);
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::auth::{LEGACY, NEW};
 use super::query::object_name;
 use super::refusal::Refusal;
-use super::{Advanced, Clock, Step, Tenant};
+use super::{Advanced, Alteration, Altered, Clock, Step, Tenant};
 use crate::Truth;
 use crate::clock::{http_date, written};
 use crate::http::{Answer, Api, Described, Disturbance, Request};
@@ -69,6 +69,10 @@ impl Api for Tenant {
 impl StandIn for Tenant {
     fn advance(&mut self, step: &Step) -> Advanced {
         Self::advance(self, step)
+    }
+
+    fn alter(&mut self, table: &str, alteration: &Alteration) -> Result<Altered, String> {
+        Self::alter(self, table, alteration)
     }
 
     fn clock(&mut self) -> &mut Clock {

@@ -86,7 +86,7 @@ impl Shop {
         Some((Change::Deleted, table, id))
     }
 
-    fn update(&mut self, table: &str, id: &str, at: i64, change: impl FnOnce(&mut Row)) {
+    pub(super) fn update(&mut self, table: &str, id: &str, at: i64, change: impl FnOnce(&mut Row)) {
         if let Some(row) = self.tables.get_mut(table).and_then(|rows| rows.get_mut(id)) {
             change(row);
             row.updated = at;
@@ -102,9 +102,7 @@ impl Shop {
             }
             Disturbance::RevokeTokens => self.revoked = true,
             Disturbance::Pass { seconds } => self.clock.pass(*seconds),
-            Disturbance::AddField { module, field } => {
-                self.each(module, |row| set(row, field, format!("{field} {}", row.updated % 100).into()))?;
-            }
+            Disturbance::AddField { module, field } => self.add_field(module, field)?,
             Disturbance::ChangeType { module, field } => self.each(module, |row| {
                 if let Some(value) = row.values.get_mut(field).filter(|value| !value.is_null() && !value.is_string()) {
                     *value = value.to_string().into();
@@ -129,6 +127,11 @@ impl Shop {
         Ok(())
     }
 
+    /// A field of text, with a value in every row.
+    pub(super) fn add_field(&mut self, table: &str, name: &str) -> Result<(), String> {
+        self.each(table, |row| set(row, name, format!("{name} {}", row.updated % 100).into()))
+    }
+
     /// Does so with each row of a table, which leaves the times as they are.
     fn each(&mut self, table: &str, change: impl FnMut(&mut Row)) -> Result<(), String> {
         let rows = self.tables.get_mut(table).ok_or_else(|| format!("there is no table `{table}`"))?;
@@ -137,6 +140,6 @@ impl Shop {
     }
 }
 
-fn set(row: &mut Row, field: &str, value: Value) {
+pub(super) fn set(row: &mut Row, field: &str, value: Value) {
     row.values.insert(field.to_owned(), value);
 }

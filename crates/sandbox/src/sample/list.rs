@@ -5,7 +5,7 @@ use std::time::Instant;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 
-use super::{Row, Shop, shown};
+use super::{Alteration, Altered, Row, Shop, shown};
 use crate::Truth;
 use crate::clock::{self, Clock};
 use crate::http::{Answer, Api, Described, Disturbance, Request};
@@ -52,6 +52,10 @@ impl StandIn for Shop {
         Self::advance(self, step)
     }
 
+    fn alter(&mut self, table: &str, alteration: &Alteration) -> Result<Altered, String> {
+        Self::alter(self, table, alteration)
+    }
+
     fn clock(&mut self) -> &mut Clock {
         Self::clock(self)
     }
@@ -94,6 +98,7 @@ impl Shop {
             Some(Ok(limit)) if (1..=MOST).contains(&limit) => limit,
             Some(_) => return Err(error(400, "bad_request", &format!("`limit` must be a number from 1 to {MOST}"))),
         };
+        let limit = limit.min(self.options.served);
         let since = match request.parameter("updated_since").map(read) {
             None => i64::MIN,
             Some(Some(since)) => since,

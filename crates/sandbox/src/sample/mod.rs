@@ -18,6 +18,7 @@
 //! The customers are people of the same [`Config`], with noise of their own. It does no more on purpose: no
 //! metadata, no single records, no writing; a scenario can make it misbehave as any stand-in.
 
+mod alter;
 mod change;
 mod list;
 mod seed;
@@ -28,6 +29,7 @@ use std::time::Instant;
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
+pub use crate::alteration::{Alteration, Altered};
 pub use crate::clock::Clock;
 pub use crate::step::{Advanced, Step};
 
@@ -53,12 +55,14 @@ pub struct Options {
     pub api_key: String,
     /// How many requests are answered. Default: all.
     pub budget: Option<Budget>,
+    /// Rows of a page, where more are asked for. Default: as many as are asked for.
+    pub served: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let Config { people, seed, as_of } = Config::default();
-        Self { people, seed, as_of, speed: 0.0, api_key: "key".into(), budget: None }
+        Self { people, seed, as_of, speed: 0.0, api_key: "key".into(), budget: None, served: usize::MAX }
     }
 }
 
@@ -82,7 +86,7 @@ struct Row {
 }
 
 /// The shop behind the API.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Shop {
     options: Options,
     world: World,
@@ -94,6 +98,7 @@ pub struct Shop {
     /// When the count began, and the requests of it.
     counted: (Instant, u64),
     steps: u64,
+    alterations: u64,
 }
 
 /// Serves the API on 127.0.0.1 and the port, 0 for any that is free.
@@ -126,11 +131,21 @@ impl Shop {
             revoked: false,
             counted: (Instant::now(), 0),
             steps: 0,
+            alterations: 0,
             world,
             options,
         };
         shop.fill();
         Ok(shop)
+    }
+
+    /// Serves this shop as it is: one that was made ready once can be cloned, which is much faster than drawing it anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Serve`] when the port cannot be had.
+    pub fn serve(self, scenario: Scenario, port: u16) -> Result<Handle<Self>, Error> {
+        crate::http::serve(port, scenario, |_| Ok(self))
     }
 
     /// Its clock, to be set.

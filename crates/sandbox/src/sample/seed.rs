@@ -1,7 +1,7 @@
 //! The shop at the start: half of all people are customers, some of them twice, with up to three orders each.
 
 use rand::RngExt;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::list::written;
 use super::{CUSTOMERS, ORDERS, Row, Shop};
@@ -42,7 +42,6 @@ impl Shop {
         let birthday = birthday.map(|day| day.to_string());
         let id = self.add(
             CUSTOMERS,
-            "cus",
             at,
             json!({ "name": full, "phone": given(mobile), "email": given(email), "birthday": birthday }),
         );
@@ -64,19 +63,17 @@ impl Shop {
             "customer_id": customer, "ordered_at": ordered, "status": pick(dice, &["paid", "sent", "done", "done"]),
             "total": money(cents), "currency": "CNY", "lines": lines,
         });
-        let id = self.add(ORDERS, "ord", at, values);
+        let id = self.add(ORDERS, at, values);
         self.truth.orders.entry("sample.orders".into()).or_default().insert(id.clone(), Some(person + 1));
         id
     }
 
-    fn add(&mut self, table: &'static str, prefix: &str, at: i64, values: Value) -> String {
-        let rows = self.tables.entry(table).or_default();
-        // Rows never go, so that their count is a number that was not given yet.
-        let id = format!("{prefix}_{:06}", rows.len() + 1);
-        let values = match values {
-            Value::Object(values) => values,
-            _ => Map::new(),
+    pub(super) fn add(&mut self, table: &str, at: i64, values: Value) -> String {
+        let (Some(rows), Value::Object(values)) = (self.tables.get_mut(table), values) else {
+            return String::new();
         };
+        // Rows never go, so that their count is a number that was not given yet.
+        let id = format!("{}_{:06}", &table[..3], rows.len() + 1);
         rows.insert(id.clone(), Row { updated: at, deleted: false, values });
         id
     }

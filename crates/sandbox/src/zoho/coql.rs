@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use self::parse::parse;
 use super::Crm;
+use super::criteria::{Criteria, Test};
 use super::refusal::Refusal;
 use super::render::column;
 use super::route::Caller;
@@ -70,10 +71,12 @@ impl Crm {
             });
             orders.fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
         });
+        let by_id = matches!(&query.criteria, Criteria::Is(name, Test::In(_)) if name == "id");
+        let served = if by_id { usize::MAX } else { self.options.limits.served };
         let data: Vec<Value> = rows
             .iter()
             .skip(query.offset)
-            .take(query.limit)
+            .take(query.limit.min(served))
             .map(|record| {
                 let mut shown = Map::new();
                 for name in &query.columns {

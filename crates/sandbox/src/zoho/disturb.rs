@@ -19,14 +19,7 @@ impl Crm {
             }
             Disturbance::ExpireTokens => self.auth.expire_all(),
             Disturbance::RevokeTokens => self.auth.revoke_all(),
-            Disturbance::AddField { module, field } => {
-                let table = self.table_to_disturb(module)?;
-                let place = table.module.fields.len();
-                table.module.fields.insert(place, Field::new(field, field, Kind::Text).custom());
-                for record in table.records.values_mut() {
-                    record.values.insert(field.clone(), format!("{field} {}", record.id % 100).into());
-                }
-            }
+            Disturbance::AddField { module, field } => self.add_field(module, field)?,
             Disturbance::ChangeType { module, field } => {
                 let table = self.table_to_disturb(module)?;
                 known(table, field)?.kind = Kind::Text;
@@ -60,7 +53,17 @@ impl Crm {
         Ok(())
     }
 
-    fn table_to_disturb(&mut self, module: &str) -> Result<&mut Table, String> {
+    /// A custom field of text, with a value in every record.
+    pub(super) fn add_field(&mut self, module: &str, name: &str) -> Result<(), String> {
+        let table = self.table_to_disturb(module)?;
+        table.module.fields.push(Field::new(name, name, Kind::Text).custom());
+        for record in table.records.values_mut() {
+            record.values.insert(name.to_owned(), format!("{name} {}", record.id % 100).into());
+        }
+        Ok(())
+    }
+
+    pub(super) fn table_to_disturb(&mut self, module: &str) -> Result<&mut Table, String> {
         self.store.table_mut(module).ok_or_else(|| format!("there is no module `{module}`"))
     }
 }

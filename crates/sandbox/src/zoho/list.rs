@@ -17,7 +17,7 @@ use crate::http::{Answer, Request};
 const MOST_PER_PAGE: usize = 200;
 const MOST_FIELDS: usize = 50;
 /// How long deleted records are told of: those in the recycle bin, and those that left it.
-const RECYCLED: i64 = 60 * DAY;
+pub(super) const RECYCLED: i64 = 60 * DAY;
 const PERMANENT: i64 = 120 * DAY;
 
 /// A place in a list.
@@ -108,6 +108,7 @@ impl Crm {
         if size > MOST_PER_PAGE {
             return Err(Refusal::parameter("per_page"));
         }
+        let size = if request.parameter("ids").is_some() { size } else { size.min(limits.served) };
         let Some(token) = request.parameter("page_token") else {
             let start = (number(request, "page", 1)? - 1) * size;
             if start + size > limits.paged {
@@ -178,6 +179,7 @@ impl Crm {
         if size > MOST_PER_PAGE {
             return Err(Refusal::parameter("per_page"));
         }
+        let size = size.min(self.options.limits.served);
         let since = modified_since(request)?.unwrap_or(i64::MIN);
         self.spend(2)?;
         let now = self.clock.now();

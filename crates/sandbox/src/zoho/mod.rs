@@ -19,6 +19,7 @@
 //! # Ok::<(), tributary_sandbox::Error>(())
 //! ```
 
+mod alter;
 mod auth;
 mod bulk;
 mod change;
@@ -44,6 +45,7 @@ use serde_json::Value;
 pub use auth::Credential;
 pub use quota::Edition;
 
+pub use crate::alteration::{Alteration, Altered};
 pub use crate::clock::Clock;
 use crate::http::{Handle, Scenario};
 use crate::standin::SHANGHAI;
@@ -88,6 +90,9 @@ impl Default for Options {
 /// The vendor's limits; the defaults are the documented ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
+    /// Records of a page, of a list and of a query, where more are asked for; not where they are asked for by their ids. The
+    /// vendor fills its pages, and says all the same whether there is more. As many as are asked for.
+    pub served: usize,
     /// Records that page numbers reach. 2,000.
     pub paged: usize,
     /// Records that page tokens reach. 100,000.
@@ -119,6 +124,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
+            served: usize::MAX,
             paged: 2_000,
             paged_by_token: 100_000,
             page_token_seconds: clock::DAY,
@@ -145,7 +151,7 @@ pub(crate) struct User {
 }
 
 /// The CRM.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Crm {
     options: Options,
     base_url: String,
@@ -157,8 +163,9 @@ pub struct Crm {
     quota: quota::Quota,
     page_tokens: HashMap<String, list::PageToken>,
     jobs: BTreeMap<u64, bulk::Job>,
-    /// Numbers of things that were made so far: steps, page tokens.
+    /// Numbers of things that were made so far: steps, alterations, page tokens.
     steps: u64,
+    alterations: u64,
     tokens_made: u64,
 }
 
@@ -190,12 +197,22 @@ impl Crm {
             page_tokens: HashMap::new(),
             jobs: BTreeMap::new(),
             steps: 0,
+            alterations: 0,
             tokens_made: 0,
             world,
             options,
         };
         crm.fill(contacts);
         Ok(crm)
+    }
+
+    /// Serves this CRM as it is: one that was made ready once can be cloned, which is much faster than drawing it anew.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Serve`] when the port cannot be had.
+    pub fn serve(self, scenario: Scenario, port: u16) -> Result<Handle<Self>, Error> {
+        crate::http::serve(port, scenario, |url| Ok(Self { base_url: url.to_owned(), ..self }))
     }
 
     /// Its clock, to be set.

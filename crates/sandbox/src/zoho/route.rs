@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::refusal::Refusal;
-use super::{Advanced, Clock, Crm, Step, coql};
+use super::{Advanced, Alteration, Altered, Clock, Crm, Step, coql};
 use crate::Truth;
 use crate::clock::{http_date, written};
 use crate::http::{Answer, Api, Described, Disturbance, Request};
@@ -65,6 +65,10 @@ impl Api for Crm {
 impl StandIn for Crm {
     fn advance(&mut self, step: &Step) -> Advanced {
         Self::advance(self, step)
+    }
+
+    fn alter(&mut self, table: &str, alteration: &Alteration) -> Result<Altered, String> {
+        Self::alter(self, table, alteration)
     }
 
     fn clock(&mut self) -> &mut Clock {

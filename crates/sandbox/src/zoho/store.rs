@@ -31,6 +31,18 @@ pub(super) struct Tombstone {
     /// Gone from the recycle bin too.
     pub(super) permanent: bool,
     pub(super) owner: usize,
+    /// What comes back with it; none once it left the recycle bin.
+    kept: Option<Kept>,
+}
+
+/// What the recycle bin keeps.
+#[derive(Debug, Clone)]
+struct Kept {
+    record: Record,
+    /// Rows of its subforms and links, with their modules.
+    rows: Vec<(&'static str, Record)>,
+    /// Lookups that led to it: module, record, field.
+    lookups: Vec<(&'static str, u64, String)>,
 }
 
 /// One module and its records.
@@ -112,25 +124,60 @@ impl Store {
             return false;
         };
         let title = (!permanent).then(|| title(&table.module, &record));
-        table.deleted.push(Tombstone { id, title, at, permanent, owner: record.owner });
+        let owner = record.owner;
+        let mut kept = Kept { record, rows: Vec::new(), lookups: Vec::new() };
         let gone = Value::from(id.to_string());
         for table in &mut self.tables {
             let lookups = table.module.fields.iter().filter(|field| field.target == Some(module));
             let names: Vec<String> = lookups.map(|field| field.name.clone()).collect();
             let leads_there = |record: &Record| names.iter().any(|name| record.values.get(name) == Some(&gone));
             if matches!(table.module.generated, "subform" | "linking") {
-                table.records.retain(|_, record| !leads_there(record));
+                let rows = table.records.extract_if(.., |_, record| leads_there(record));
+                kept.rows.extend(rows.map(|(_, record)| (table.module.name, record)));
             } else {
                 for record in table.records.values_mut() {
-                    names.iter().for_each(|name| {
+                    for name in &names {
                         if record.values.get(name) == Some(&gone) {
                             record.values.insert(name.clone(), Value::Null);
+                            kept.lookups.push((table.module.name, record.id, name.clone()));
                         }
-                    });
+                    }
                 }
             }
         }
+        if let Some(table) = self.table_mut(module) {
+            let kept = (!permanent).then_some(kept);
+            table.deleted.push(Tombstone { id, title, at, permanent, owner, kept });
+        }
         true
+    }
+
+    /// What came into a module's recycle bin from this time on, first deleted first.
+    pub(super) fn restorable(&self, module: &str, since: i64) -> impl Iterator<Item = u64> {
+        let deleted = self.table(module).map(|table| table.deleted.iter());
+        deleted.into_iter().flatten().filter(move |gone| gone.kept.is_some() && gone.at >= since).map(|gone| gone.id)
+    }
+
+    /// Takes a record out of the recycle bin, with what was deleted with it; lookups that led to it do so again, unless they lead
+    /// elsewhere by now.
+    pub(super) fn restore(&mut self, module: &str, id: u64, at: i64) {
+        let Some(table) = self.table_mut(module) else { return };
+        let Some(place) = table.deleted.iter().position(|gone| gone.id == id && gone.kept.is_some()) else { return };
+        let Some(Kept { mut record, rows, lookups }) = table.deleted.remove(place).kept else { return };
+        record.modified = at;
+        table.records.insert(id, record);
+        for (module, row) in rows {
+            if let Some(table) = self.table_mut(module) {
+                table.records.insert(row.id, row);
+            }
+        }
+        for (module, record, field) in lookups {
+            let record = self.table_mut(module).and_then(|table| table.records.get_mut(&record));
+            if let Some(value) = record.and_then(|record| record.values.get_mut(&field)).filter(|value| value.is_null())
+            {
+                *value = id.to_string().into();
+            }
+        }
     }
 
     /// What a record is called where something leads to it.
