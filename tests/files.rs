@@ -442,7 +442,7 @@ fn files_that_come_move_change_and_go() {
 fn columns_that_come_go_or_change_their_type_lose_nothing() {
     let pipeline = |more: &str| format!("name = \"files\"\nlake = \"lake\"\n{}", source("t", "in/*.csv", more));
     let place = Place::new(&source("t", "in/*.csv", ""));
-    let typed = "primary_key = \"id\"\ncolumns = { amount = \"decimal(19,4)\" }";
+    let typed = "primary_key = [\"id\"]\ncolumns = { amount = \"decimal(19,4)\" }";
     place.write("p.toml", pipeline(typed));
     place.write("in/1.csv", "id,amount\n1,5\n2,7.25\n");
     place.run(0, &[]);
@@ -456,7 +456,7 @@ fn columns_that_come_go_or_change_their_type_lose_nothing() {
     assert!(!place.run(0, &[]).1.err.contains("note"));
 
     // With another type it goes on beside the old one; with `extra` what is new is kept in `_extra`.
-    place.write("p.toml", pipeline("primary_key = \"id\""));
+    place.write("p.toml", pipeline("primary_key = [\"id\"]"));
     place.write("in/3.csv", "id,amount,note\n4,about 9,x\n");
     place.run(0, &[]);
     assert_eq!(
@@ -464,13 +464,13 @@ fn columns_that_come_go_or_change_their_type_lose_nothing() {
         [json!({ "amount": null, "amount__text": "about 9" })]
     );
     assert_eq!(place.number("select count(*) from raw.t_rows where amount is not null and amount__text is null"), 3);
-    place.write("p.toml", pipeline("primary_key = \"id\"\nschema = \"extra\""));
+    place.write("p.toml", pipeline("primary_key = [\"id\"]\nschema = \"extra\""));
     place.write("in/4.csv", "id,amount,note,tag\n5,6,y,new\n");
     place.run(0, &[]);
     assert_eq!(place.query("select _extra from raw.t_rows where id = '5'"), [json!({ "_extra": "{\"tag\":\"new\"}" })]);
 
     // With `fail` the stream is not read until somebody has looked.
-    place.write("p.toml", pipeline("primary_key = \"id\"\nschema = \"fail\""));
+    place.write("p.toml", pipeline("primary_key = [\"id\"]\nschema = \"fail\""));
     place.write("in/5.csv", "id,amount,note,tag\n6,6,y,new\n");
     let said = place.run(1, &[]).1;
     assert!(said.err.contains("stream `rows` shows other columns: `tag` is new"), "{said:?}");

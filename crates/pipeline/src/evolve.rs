@@ -67,6 +67,8 @@ pub fn fit(stream: &Stream, lake: Option<&Schema>, policy: Policy) -> Result<Lay
     let mut read: Vec<FieldRef> = Vec::new();
     let mut kept: Vec<FieldRef> = Vec::new();
     let mut refused = Vec::new();
+    // What goes on in a column beside.
+    let mut elsewhere = Vec::new();
     for field in stream.schema.fields() {
         let name = raw::column_name(field.name());
         let named = |name: String, kind: &DataType| {
@@ -87,18 +89,27 @@ pub fn fit(stream: &Stream, lake: Option<&Schema>, policy: Policy) -> Result<Lay
                 read.push(as_source(lake));
                 kept.push(named(name, lake));
             }
-            Some(lake) => match policy {
-                Policy::Fail => refused.push(format!("`{name}` was {} and is {}", shown(lake), shown(kind))),
-                Policy::Extra => {
-                    read.push(as_source(lake));
-                    kept.push(named(name, lake));
+            Some(lake) => {
+                let beside = beside(&name, kind, &there);
+                // That it goes on there was settled before.
+                let settled = there.contains_key(beside.as_str());
+                match policy {
+                    Policy::Evolve => {}
+                    _ if settled => {}
+                    Policy::Fail => {
+                        refused.push(format!("`{name}` was {} and is {}", shown(lake), shown(kind)));
+                        continue;
+                    }
+                    Policy::Extra => {
+                        read.push(as_source(lake));
+                        kept.push(named(name, lake));
+                        continue;
+                    }
                 }
-                Policy::Evolve => {
-                    let beside = beside(&name, kind, &there);
-                    read.push(as_source(kind));
-                    kept.push(named(beside, kind));
-                }
-            },
+                read.push(as_source(kind));
+                kept.push(named(beside, kind));
+                elsewhere.push(name);
+            }
         }
     }
     if !refused.is_empty() {
@@ -111,8 +122,7 @@ pub fn fit(stream: &Stream, lake: Option<&Schema>, policy: Policy) -> Result<Lay
             continue;
         }
         // A column that is known no more may still come; one that goes on beside must not take its values.
-        let goes_on = stream.schema.fields().iter().any(|shown| raw::column_name(shown.name()) == *field.name());
-        let out = policy == Policy::Evolve && goes_on;
+        let out = elsewhere.contains(field.name());
         read.push(Arc::new(if out {
             field.clone().with_name(retired(field.name()))
         } else {

@@ -35,6 +35,8 @@ use crate::schema_event;
 const HELD_BYTES: usize = 32 << 20;
 /// How many keys are remembered to find rows sent twice in one batch.
 const REMEMBERED_KEYS: usize = 4_000_000;
+/// Rows that are written to a file at once, at least.
+const WRITTEN_ROWS: usize = 8_192;
 /// More undecodable records than this share make a file bad.
 const MAX_UNDECODABLE: f64 = 0.01;
 const MAX_WITHDRAWN: f64 = 0.5;
@@ -657,6 +659,9 @@ type Writing = JoinHandle<Result<TableWriter, Box<(TableWriter, tributary_lake::
 struct Sink {
     writers: Vec<(mpsc::Sender<RecordBatch>, Writing)>,
     next: usize,
+    /// Small batches, such as an API's pages, that wait to be written as one: a column has a price by the batch.
+    small: Vec<RecordBatch>,
+    small_rows: usize,
 }
 
 impl Sink {
@@ -675,10 +680,28 @@ impl Sink {
             });
             (sender, task)
         });
-        Self { writers: writers.collect(), next: 0 }
+        Self { writers: writers.collect(), next: 0, small: Vec::new(), small_rows: 0 }
     }
 
     async fn write(&mut self, batch: RecordBatch) -> Result<(), Error> {
+        if self.small.is_empty() && batch.num_rows() >= WRITTEN_ROWS {
+            return self.send(batch).await;
+        }
+        self.small_rows += batch.num_rows();
+        self.small.push(batch);
+        if self.small_rows >= WRITTEN_ROWS { self.send_small().await } else { Ok(()) }
+    }
+
+    async fn send_small(&mut self) -> Result<(), Error> {
+        self.small_rows = 0;
+        let small = std::mem::take(&mut self.small);
+        let Some(first) = small.first() else { return Ok(()) };
+        let whole = arrow::compute::concat_batches(&first.schema(), &small)?;
+        drop(small);
+        self.send(whole).await
+    }
+
+    async fn send(&mut self, batch: RecordBatch) -> Result<(), Error> {
         let at = self.next % self.writers.len().max(1);
         self.next += 1;
         if let Some((sender, _)) = self.writers.get(at) {
@@ -688,7 +711,8 @@ impl Sink {
         Ok(())
     }
 
-    async fn finish(self) -> Result<Vec<DataFile>, Error> {
+    async fn finish(mut self) -> Result<Vec<DataFile>, Error> {
+        self.send_small().await?;
         let mut files = Vec::new();
         let mut finishing = Vec::new();
         for (sender, task) in self.writers {
