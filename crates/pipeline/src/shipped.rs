@@ -38,6 +38,22 @@ pub fn maps(source: &Source, factory: &dyn AnyFactory, own: &[Map]) -> Result<Ve
         return Err(format!("the mapping that `{}` ships is wrong: {}", factory.name(), first.message));
     }
     let maps = parsed.pipeline.map(|pipeline| pipeline.maps).unwrap_or_default();
+    for map in &maps {
+        let wrong = |what: String| Err(format!("the mapping that `{}` ships is wrong: {what}", factory.name()));
+        let Some(entity) = tributary_model::entity(&map.to) else {
+            return wrong(format!("there is no entity `{}`", map.to));
+        };
+        for (field, _) in &map.fields {
+            if !entity.field(field).is_some_and(tributary_model::Field::mapped) {
+                return wrong(format!("`{}` has no field `{field}`", map.to));
+            }
+        }
+        for identifier in &map.identifiers {
+            if !tributary_model::IDENTIFIER_TYPES.contains(&identifier.type_.value.as_str()) {
+                return wrong(format!("there is no type of identifier `{}`", identifier.type_));
+            }
+        }
+    }
     let replaced = |map: &Map| {
         own.iter()
             .any(|own| own.from.source == map.from.source && own.from.stream == map.from.stream && own.to == map.to)

@@ -96,7 +96,7 @@ fn absent_tables_and_empty_ones_are_told_apart() {
     assert!(none.merge.is_none() && none.mart.is_none() && none.sources.is_empty());
     let empty = pipeline(&format!("{HEAD}[merge]\n[mart]\n"));
     let merge = empty.merge.unwrap();
-    assert_eq!(merge.identifiers.len(), 6);
+    assert_eq!(merge.identifiers.len(), 7);
     assert_eq!(merge.identifiers["member_no"].max_names, None);
     assert_eq!(empty.mart.unwrap().rfm.window_days, 365);
 }

@@ -123,7 +123,8 @@ async fn a_refusal_is_told_in_every_run_but_looked_into_once_a_day() {
     let asked = fx.queries();
     let run = lake.run(&*less, &stream).await;
     assert_eq!((run.discarded.len(), run.records), (1, 0));
-    assert_eq!(fx.queries() - asked, 4 - 1);
+    // What a run costs that finds nothing new, and no walk over all ids.
+    assert!(fx.queries() - asked <= 4);
     let run = lake.run(&*fx.connector(json!({"user": "1001", "accept_deletes": true})), &stream).await;
     assert!(run.deletes > 100 && run.discarded.is_empty());
     let run = lake.run(&*less, &stream).await;
