@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 
+use tributary_connector::http::PageToken;
 use tributary_connector::{Error, Kind, Op};
 
 use crate::api::{LISTED, Reply};
@@ -88,7 +89,7 @@ impl Reading {
         op: Op,
     ) -> Result<Mark, Error> {
         let second = listing.since;
-        let (mut walked, mut beyond) = (Vec::new(), None);
+        let (mut walked, mut beyond, mut pages) = (Vec::new(), None, PageToken::default());
         loop {
             let (more, next) = (rows.more, rows.next.take());
             beyond = beyond.or_else(|| rows.iter().find(|row| row.time != second).and_then(|row| row.time));
@@ -96,10 +97,10 @@ impl Reading {
             walked.extend(rows.iter().map(|row| row.id));
             rows.retain(|row| seen.insert(row.id));
             self.hand_out(rows, op).await?;
-            match next.filter(|_| beyond.is_none() && more != Some(false)) {
-                Some(token) => rows = self.list_page(listing, op, Some(&token)).await?.0,
-                None => break,
+            if beyond.is_some() || !pages.advance(next.as_deref(), more)? {
+                break;
             }
+            rows = self.list_page(listing, op, pages.token()).await?.0;
         }
         for _ in 0..PATIENCE {
             let again = self.list_keys(listing, |time| time == second).await?;
@@ -126,15 +127,14 @@ impl Reading {
         wanted: impl Fn(Option<Time>) -> bool,
     ) -> Result<Vec<(u64, Option<Time>)>, Error> {
         let dated = if self.columns.dated { MODIFIED } else { ID };
-        let (mut keys, mut token) = (Vec::new(), None);
+        let (mut keys, mut pages) = (Vec::new(), PageToken::default());
         loop {
-            let rows = Rows::read(&self.ask_list(listing, &[dated.to_owned()], token.as_deref()).await?, "data")?;
+            let rows = Rows::read(&self.ask_list(listing, &[dated.to_owned()], pages.token()).await?, "data")?;
             let before = keys.len();
             keys.extend(rows.iter().take_while(|row| wanted(row.time)).map(|row| (row.id, row.time)));
             let all = keys.len() - before == rows.iter().count();
-            match rows.next.filter(|_| all && rows.more != Some(false)) {
-                Some(next) if token.as_ref() != Some(&next) => token = Some(next),
-                _ => return Ok(keys),
+            if !all || !pages.advance(rows.next.as_deref(), rows.more)? {
+                return Ok(keys);
             }
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::HashSet;
 
+use tributary_connector::http::PageToken;
 use tributary_connector::{Error, Event, Kind, Op};
 
 use crate::error::Failed;
@@ -104,16 +105,15 @@ impl Reading {
     /// By page tokens, and then again for what rows that left the list may have hidden.
     async fn list_whole(&mut self) -> Result<Print, Error> {
         let listing = Listing { sort_by: "id", converted: None, since: None };
-        let (mut print, mut walked, mut token) = (Print::default(), Vec::new(), None);
+        let (mut print, mut walked, mut pages) = (Print::default(), Vec::new(), PageToken::default());
         loop {
-            let (mut rows, _) = self.list_page(listing, Op::Upsert, token.as_deref()).await?;
-            let next = rows.next.take().filter(|_| rows.more != Some(false));
+            let (mut rows, _) = self.list_page(listing, Op::Upsert, pages.token()).await?;
+            let (more, next) = (rows.more, rows.next.take());
             walked.extend(rows.iter().map(|row| row.id));
             rows.iter().for_each(|row| print.add(row.id, row.time));
             self.hand_out(rows, Op::Upsert).await?;
-            match next {
-                Some(next) if token.as_ref() != Some(&next) => token = Some(next),
-                _ => break,
+            if !pages.advance(next.as_deref(), more)? {
+                break;
             }
         }
         let mut seen: HashSet<u64> = walked.iter().copied().collect();

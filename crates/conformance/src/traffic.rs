@@ -92,8 +92,11 @@ impl Traffic {
         locked(&self.state).log.clone()
     }
 
+    /// A reading begins of which the log and the last good answers are to be.
     pub fn forget(&self) {
-        locked(&self.state).log.clear();
+        let state = &mut *locked(&self.state);
+        state.log.clear();
+        state.good.clear();
     }
 
     /// How many requests fit a pattern.
