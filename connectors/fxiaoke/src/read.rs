@@ -110,7 +110,6 @@ impl Records {
         }
         match &self.walk.window {
             Some(window) => {
-                self.whole = window.from.is_none();
                 self.edge = Edge::read(&window.edge);
                 self.phase = Phase::Walk;
                 Ok(())

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone};
 use chrono_tz::Tz;
 use serde_json::{Map, Value};
-use tributary_connector::{Stream, TIMEZONE};
+use tributary_connector::{EPOCH, Stream, TIMEZONE};
 
 use crate::rows::{Row, text};
 
@@ -110,7 +110,12 @@ fn same(truth: &Value, cell: &Value, field: &Field) -> bool {
         return cell.as_str().and_then(|cell| serde_json::from_str::<Value>(cell).ok()).as_ref() == Some(truth);
     };
     match field.data_type() {
-        DataType::Timestamp(..) => instant(truth, zone(field)).is_some_and(|wanted| cell.as_i64() == Some(wanted)),
+        DataType::Timestamp(..) => instant(truth, field).is_some_and(|wanted| cell.as_i64() == Some(wanted)),
+        DataType::Date32 if truth.is_number() => {
+            let time = instant(truth, field).and_then(DateTime::from_timestamp_micros);
+            let day = time.map(|time| time.with_timezone(&zone(field)).date_naive().to_string());
+            day.as_deref() == found.get(..10)
+        }
         DataType::Date32 => wanted.get(..10) == found.get(..10),
         DataType::Decimal128(..) => plain_decimal(&wanted).is_some() && plain_decimal(&wanted) == plain_decimal(&found),
         DataType::Int64 | DataType::UInt64 => plain_decimal(&wanted) == plain_decimal(&found),
@@ -133,12 +138,20 @@ fn zone(field: &Field) -> Tz {
 }
 
 /// Microseconds since 1970.
-fn instant(value: &Value, zone: Tz) -> Option<i64> {
+fn instant(value: &Value, field: &Field) -> Option<i64> {
+    let zone = zone(field);
     let text = match value {
         Value::Number(number) => {
             let number = number.as_i64()?;
-            // Seconds reach a hundred thousand million in the year 5138, milliseconds in 1973.
-            return Some(if number.abs() < 100_000_000_000 { number * 1_000_000 } else { number * 1_000 });
+            let unit = match field.metadata().get(EPOCH).map(String::as_str) {
+                Some("s") => 1_000_000,
+                Some("ms") => 1_000,
+                Some(_) => 1,
+                // Seconds reach a hundred thousand million in the year 5138, milliseconds in 1973.
+                None if number.abs() < 100_000_000_000 => 1_000_000,
+                None => 1_000,
+            };
+            return number.checked_mul(unit);
         }
         Value::String(text) => text.as_str(),
         _ => return None,
@@ -190,6 +203,9 @@ mod tests {
             Field::new("due", DataType::Decimal128(19, 4), true),
             Field::new("at", DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, Some("UTC".into())), true),
             Field::new("to", DataType::Struct(vec![Field::new("town", DataType::Utf8, true)].into()), true),
+            Field::new("born", DataType::Date32, true).with_metadata(
+                [(EPOCH, "ms"), (TIMEZONE, "Asia/Shanghai")].map(|(key, value)| (key.into(), value.into())).into(),
+            ),
         ];
         Stream {
             name: "s".into(),
@@ -218,9 +234,9 @@ mod tests {
     #[test]
     fn the_same_in_another_form_is_the_same() {
         let truth = json!({"id": "813951242628553689", "due": 12.3, "at": "2026-07-01T08:00:00+08:00",
-            "to": {"town": "杭州", "gate": 3}, "new": [1]});
+            "to": {"town": "杭州", "gate": 3}, "new": [1], "born": 31_420_800_000_i64});
         let cells = json!({"id": 813_951_242_628_553_689_i64, "due": "12.3000", "at": 1_782_864_000_000_000_i64,
-            "to": {"town": "杭州"}});
+            "to": {"town": "杭州"}, "born": "1970-12-31"});
         assert!(found(truth, cells, json!({"to.gate": 3, "new": [1]})).is_empty());
     }
 

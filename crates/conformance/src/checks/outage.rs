@@ -10,7 +10,7 @@ use crate::ledger::Ledger;
 use crate::stage::{Ended, Go, Stage, described, run};
 use crate::traffic::{Fault, Rule};
 use crate::wire::Delivery;
-use crate::{Change, Failure, Passed, Size, Subject};
+use crate::{Change, Deletes, Failure, Passed, Size, Subject};
 
 /// Runs during the outage.
 const RUNS: u32 = 12;
@@ -72,6 +72,9 @@ pub fn outage(subject: &dyn Subject) -> Result<Passed, Failure> {
             }
             stage.traffic.clear();
             stage.settle();
+            if let Deletes::Reconcile(wait) = declared.deletes {
+                stage.clock.advance(wait);
+            }
             stage.finish(declared, &stream, &mut ledger).await.during(|| "when it was over".to_owned())?;
             ledger.against(&stage.truth_after(declared, &before)?, &stream).during(|| "when it was over".to_owned())?;
             Ok(Passed::with(format!("{RUNS} runs")))

@@ -16,7 +16,7 @@ use crate::{Budget, DeclaredStream, Failure, Passed, Size, Subject};
 /// How much of its budget a connector uses that has more to ask.
 const USED: f64 = 0.9;
 
-/// No more requests than this are made to see how the budget is used.
+/// No more requests than about this are made to see how the budget is used.
 const MOST_REQUESTS: u64 = 2_500;
 
 /// `Retry-After` is obeyed in full, in seconds and as a date; a wait that is longer than the run stays for is an error that says how
@@ -111,19 +111,20 @@ pub fn budget(subject: &dyn Subject) -> Result<Passed, Failure> {
             return Ok(Passed::skipped("no budget is declared"));
         }
         run(async {
-            let smallest = budgets.iter().map(|budget| budget.amount).min().unwrap_or(0);
-            let wanted = (smallest * 3 + smallest / 2).min(MOST_REQUESTS);
-            let mut asked = 0;
-            while asked <= wanted {
+            let (mut round, mut rounds) = (0, 1);
+            while round < rounds {
                 for declared in &stage.declared.streams {
                     let stream = stage.stream(declared.name).await?;
                     stage.full(declared, &stream).await.map_err(|failure| failure.of(declared.name))?;
                 }
-                let now = stage.traffic.log().len() as u64;
-                if now == asked {
-                    return Err(Failure::new("requests", "none"));
+                if round == 0 {
+                    rounds = rounds_for(&stage.traffic.log(), &budgets);
                 }
-                asked = now;
+                round += 1;
+            }
+            let asked = stage.traffic.log().len();
+            if asked == 0 {
+                return Err(Failure::new("requests", "none"));
             }
             kept(&stage.traffic.log(), &budgets, stage.declared.at_once)?;
             let used = used(&stage.traffic.log(), &budgets);
@@ -137,6 +138,16 @@ pub fn budget(subject: &dyn Subject) -> Result<Passed, Failure> {
             }
         })
     })
+}
+
+/// How often what a log shows is to be done until one of the budgets is spent three and a half times; once if that would take too
+/// many requests.
+fn rounds_for(log: &[Logged], budgets: &[Budget]) -> u64 {
+    let rounds = budgets.iter().filter_map(|budget| {
+        let spent: u64 = log.iter().map(|logged| (budget.cost)(&logged.request)).sum();
+        (spent > 0).then(|| (budget.amount * 7).div_ceil(spent * 2))
+    });
+    rounds.min().filter(|rounds| rounds * log.len() as u64 <= MOST_REQUESTS).unwrap_or(1)
 }
 
 /// Whether the requests of a log are within the budgets.
