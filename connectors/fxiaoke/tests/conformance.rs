@@ -156,5 +156,7 @@ fn conforms() {
 
 #[test]
 fn each_defect_is_seen() {
-    mutations::all(&Fxiaoke(&["ContactObj"])).assert(&["null cursor dropped", "id through a float"]);
+    // Ids are no numbers, times are.
+    let harmless = ["null cursor dropped", "id through a float", "offset of times dropped"];
+    mutations::all(&Fxiaoke(&["SalesOrderObj"])).assert(&harmless);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tributary_connector::{Kind, Op};
-use tributary_sandbox::fxiaoke::{Options, Step};
+use tributary_sandbox::fxiaoke::{Alteration, Options, Step};
 use tributary_sandbox::http::{Disturbance, Fault, Rule, Scenario};
 
 use crate::harness::{CUSTOM, Fx, Lake, options, same};
@@ -59,6 +59,24 @@ async fn where_void_records_are_hidden_they_are_gone() {
     delete(&fx, "ContactObj");
     let run = lake.run(&*connector, &stream).await;
     assert!(run.deletes > 0);
+    same(&lake, &fx.held(&stream));
+}
+
+#[tokio::test]
+async fn what_is_deleted_while_a_first_read_rests_for_a_day_is_found_when_it_goes_on() {
+    let fx = Fx::new(options(1_800));
+    let connector = fx.connector(json!({}));
+    let stream = fx.stream(&*connector, "ContactObj").await;
+    let mut lake = Lake::default();
+    lake.run_to(&*connector, &stream, 3, |_| {}).await;
+    let known: Vec<String> = lake.rows.keys().cloned().collect();
+    fx.server.with(|tenant| {
+        let gone = tenant.alter("ContactObj", &Alteration::Delete { records: 100 }).unwrap().ids;
+        assert!(gone.iter().any(|id| known.contains(id)));
+    });
+    fx.pass(DAY);
+    let run = lake.run(&*fx.connector(json!({"accept_deletes": true})), &stream).await;
+    assert!(run.error.is_none() && run.discarded.is_empty() && run.deletes > 0, "{run:?}");
     same(&lake, &fx.held(&stream));
 }
 

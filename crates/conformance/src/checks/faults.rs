@@ -156,7 +156,10 @@ async fn ordeal(
     let ended = stage.read(&*connector, declared, stream, &mut ledger, |_| Go::On).await;
     stage.traffic.clear();
     let ended = ended?;
-    met(stage, declared)?;
+    met(stage, declared).map_err(|failure| match &ended {
+        Ended::Broken(error) => Failure::new("to read as far as the fault", described(error)),
+        _ => failure,
+    })?;
     let error = match ended {
         Ended::Broken(error) => Some(error),
         _ => ledger.errors.pop(),

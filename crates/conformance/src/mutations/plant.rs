@@ -1,7 +1,7 @@
 //! Connectors with a defect: a factory, a connector and a reader around the sound ones.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,8 +15,9 @@ use tributary_connector::{
 
 use super::Plant;
 use super::events::{Alter, Reading};
+use crate::clock::locked;
 use crate::stage::renamed;
-use crate::wire::{self, Wire};
+use crate::wire::{self, Between, Wire};
 use crate::{Declared, Subject};
 
 pub(super) struct Planted {
@@ -24,13 +25,25 @@ pub(super) struct Planted {
     declared: Declared,
     plant: Plant,
     alter: Option<Arc<dyn Alter>>,
+    /// By the origins before which they are: all connectors have the same, as what they share goes by an address.
+    wires: Mutex<BTreeMap<Vec<String>, Arc<[Wire]>>>,
 }
 
 impl Planted {
     pub fn new(subject: &dyn Subject, plant: Plant) -> Self {
         let declared = subject.declared();
         let alter = if let Plant::Events(alter) = plant { Some(alter(&declared)) } else { None };
-        Self { inner: subject.factory(), declared, plant, alter }
+        Self { inner: subject.factory(), declared, plant, alter, wires: Mutex::default() }
+    }
+
+    fn wires(&self, origins: &[String], between: fn(&Declared) -> Arc<dyn Between>) -> std::io::Result<Arc<[Wire]>> {
+        let mut wires = locked(&self.wires);
+        if let Some(there) = wires.get(origins) {
+            return Ok(Arc::clone(there));
+        }
+        let new: Arc<[Wire]> = wire::around(origins, &between(&self.declared))?.into();
+        wires.insert(origins.to_vec(), Arc::clone(&new));
+        Ok(new)
     }
 }
 
@@ -60,14 +73,15 @@ impl AnyFactory for Planted {
     }
 
     fn build(&self, mut config: Value, context: &Context) -> Result<Box<dyn Connector>, Error> {
-        let (mut context, mut wires) = (context.clone(), Vec::new());
+        let (mut context, mut wires) = (context.clone(), Arc::default());
         let clock = Arc::clone(&context.http.clock);
         let mut secrets = Vec::new();
         match self.plant {
             Plant::Settings(alter) => alter(&mut context.http),
             Plant::Wire(between) => {
                 let origins = origins(&config);
-                wires = wire::around(&origins, &between(&self.declared))
+                wires = self
+                    .wires(&origins, between)
                     .map_err(|e| Error::new(Kind::Config, "no port for a wire").source(e))?;
                 let names: Vec<_> = origins.into_iter().zip(wires.iter().map(Wire::url)).collect();
                 config = renamed(config, &names);
@@ -118,7 +132,7 @@ struct Defective {
     clock: Arc<dyn Clock>,
     forgetting: bool,
     secrets: Vec<String>,
-    _wires: Vec<Wire>,
+    _wires: Arc<[Wire]>,
 }
 
 impl Defective {
