@@ -13,6 +13,8 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use bytes::Bytes;
 use encoding_rs::Encoding;
 use proptest::prelude::*;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use tributary_connector::decode::{Decoded, decode, records};
 use tributary_connector::{
     CsvDialect, CsvPage, Data, EPOCH, JsonPage, JsonShape, MEMBER, Op, Page, SEPARATOR, TIMEZONE,
@@ -500,4 +502,280 @@ fn a_list_is_the_same_as_an_array_and_as_one_text() {
     assert_eq!(array.batch, text.batch);
     assert_eq!(rows(&text.batch), [["1", "[a, b c]"], ["2", "[a]"], ["3", "∅"], ["4", "∅"]]);
     assert!(array.misfits.is_empty() && text.misfits.is_empty());
+}
+
+/// An object's members as serde_json reads them, in the order of their names' last places; `None` if it is no valid object.
+fn members(json: &str) -> Option<Vec<(String, Box<RawValue>)>> {
+    let mut members = all_members(json)?;
+    for place in (0..members.len()).rev() {
+        if members[place + 1..].iter().any(|(name, _)| *name == members[place].0) {
+            members.remove(place);
+        }
+    }
+    Some(members)
+}
+
+fn all_members(json: &str) -> Option<Vec<(String, Box<RawValue>)>> {
+    struct Members(Vec<(String, Box<RawValue>)>);
+
+    impl<'de> Deserialize<'de> for Members {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            struct All;
+
+            impl<'de> Visitor<'de> for All {
+                type Value = Members;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str("an object")
+                }
+
+                fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                    let mut members: Vec<(String, Box<RawValue>)> = Vec::new();
+                    while let Some((name, value)) = map.next_entry()? {
+                        members.push((name, value));
+                    }
+                    Ok(Members(members))
+                }
+            }
+
+            deserializer.deserialize_map(All)
+        }
+    }
+
+    serde_json::from_str(json).ok().map(|Members(members)| members)
+}
+
+fn items(json: &str) -> Option<Vec<Box<RawValue>>> {
+    serde_json::from_str(json).ok()
+}
+
+/// Whether all strings in a valid value can be read, and how deep it is.
+fn readable(json: &str) -> Option<usize> {
+    if let Some(members) = all_members(json) {
+        let depths: Option<Vec<_>> = members.iter().map(|(_, value)| readable(value.get())).collect();
+        return Some(depths?.into_iter().max().unwrap_or(0) + 1);
+    }
+    if let Some(items) = items(json) {
+        let depths: Option<Vec<_>> = items.iter().map(|value| readable(value.get())).collect();
+        return Some(depths?.into_iter().max().unwrap_or(0) + 1);
+    }
+    match json.as_bytes() {
+        [b'"', ..] => serde_json::from_str::<String>(json).ok().map(|_| 0),
+        [b'{' | b'[', ..] => None,
+        _ => Some(0),
+    }
+}
+
+/// What is kept of a record besides its columns: paths and JSON; and the columns of misfits.
+#[derive(Default)]
+struct Kept {
+    extra: Vec<(String, String)>,
+    misfits: Vec<String>,
+}
+
+impl Kept {
+    fn misfit(&mut self, path: &str, json: &str) -> String {
+        let mut column = path.to_owned();
+        while let (Some(open), Some(close)) = (column.find('['), column.find(']')) {
+            column.replace_range(open..=close, "");
+        }
+        self.misfits.push(column);
+        self.extra.push((path.to_owned(), json.to_owned()));
+        "∅".to_owned()
+    }
+}
+
+/// A value as it is shown in a column of `field`, decoded the slow, obvious way.
+fn shown(field: &Field, json: Option<&str>, path: &str, kept: &mut Kept) -> String {
+    let Some(json) = json.filter(|&json| json != "null") else { return "∅".to_owned() };
+    let text = |json: &str| serde_json::from_str::<String>(json).unwrap_or_else(|_| json.to_owned());
+    match field.data_type() {
+        DataType::Struct(fields) => match members(json) {
+            Some(members) => {
+                let values = shown_members(fields, members, path, kept);
+                let named: Vec<_> =
+                    fields.iter().zip(values).map(|(f, value)| format!("{}: {value}", f.name())).collect();
+                format!("{{{}}}", named.join(", "))
+            }
+            None => kept.misfit(path, json),
+        },
+        DataType::List(item) => match items(json) {
+            Some(items) => {
+                let items = items.iter().map(|value| value.get()).enumerate();
+                let items: Vec<_> =
+                    items.map(|(index, value)| shown(item, Some(value), &format!("{path}[{index}]"), kept)).collect();
+                format!("[{}]", items.join(", "))
+            }
+            None => kept.misfit(path, json),
+        },
+        DataType::Int64 => match text(json).trim() {
+            "" => "∅".to_owned(),
+            text => text.parse().map_or_else(|_| kept.misfit(path, json), |number: i64| number.to_string()),
+        },
+        _ => match (field.metadata().get(MEMBER), members(json)) {
+            (Some(member), Some(members)) => match members.iter().find(|(name, _)| name == member) {
+                Some((_, value)) if value.get() == "null" => "∅".to_owned(),
+                Some((_, value)) => text(value.get()),
+                None => kept.misfit(path, json),
+            },
+            _ => text(json),
+        },
+    }
+}
+
+fn shown_members(fields: &Fields, members: Vec<(String, Box<RawValue>)>, path: &str, kept: &mut Kept) -> Vec<String> {
+    let under = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let values = fields
+        .iter()
+        .map(|field| {
+            let value = members.iter().find(|(name, _)| name == field.name()).map(|(_, value)| value.get());
+            shown(field, value, &under(field.name()), kept)
+        })
+        .collect();
+    for (name, value) in members.iter().filter(|(name, _)| fields.find(name).is_none()) {
+        kept.extra.push((under(name), value.get().to_owned()));
+    }
+    values
+}
+
+const NAMES: [&str; 9] =
+    ["id", "n", "owner", "box", "lines", "other", "名", "a_name_of_more_than_sixteen_bytes", "\\u0069d"];
+
+fn any_value() -> impl Strategy<Value = String> {
+    let words = vec![
+        "null",
+        "true",
+        "false",
+        "0",
+        "-0",
+        "12",
+        "-1.5",
+        "1e3",
+        "1E-2",
+        "123456789012345678901234567890",
+        "\"\"",
+        "\" \"",
+        "\"12\"",
+        "\"plain text of some length\"",
+        "\"中文\"",
+        "\"\\n\\\"\\\\\\/\\u4e2d\\ud842\\udfb7\"",
+        "\"[{,:\"",
+    ];
+    let bad = vec!["01", "1.", "nul", "\"\\ud800\"", "\"\\udc00x\"", "\"\\x\"", "\"a\tb\"", "\"open", "[1", "{}}", ""];
+    let word = prop_oneof![60 => prop::sample::select(words), 1 => prop::sample::select(bad)];
+    word.prop_map(str::to_owned).prop_recursive(4, 24, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(", "))),
+            any_members(inner).prop_map(|members| format!("{{{members}}}")),
+        ]
+    })
+}
+
+fn any_members(value: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    prop::collection::vec((prop::sample::select(NAMES.to_vec()), value), 0..7).prop_map(|members| {
+        let members: Vec<_> = members.into_iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+        members.join(" ,\t")
+    })
+}
+
+/// A record, mostly a good one, sometimes with a byte that does not belong there.
+fn any_record() -> impl Strategy<Value = Vec<u8>> {
+    let intruder = prop::option::weighted(
+        0.2,
+        (any::<prop::sample::Index>(), prop::sample::select(b"{}[]\",:\\ 0a\xff\xe4\x0c".to_vec())),
+    );
+    (any_members(any_value()), intruder).prop_map(|(members, intruder)| {
+        let mut bytes = format!("{{{members}}}").into_bytes();
+        if let Some((place, byte)) = intruder {
+            bytes.insert(place.index(bytes.len()), byte);
+        }
+        bytes
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn json_is_decoded_as_the_obvious_way_decodes_it(
+        found in prop::collection::vec(any_record(), 0..6), array: bool, end in prop::option::weighted(0.1, "[]} \"a]{0,2}"),
+    ) {
+        let line = Fields::from(vec![Field::new("id", DataType::Utf8, true), Field::new("n", DataType::Int64, true)]);
+        let line = DataType::Struct(line);
+        let lines = DataType::List(Arc::new(Field::new("item", line.clone(), true)));
+        let fields = Fields::from(vec![
+            Field::new("id", DataType::Utf8, true),
+            marked(Field::new("owner", DataType::Utf8, true), MEMBER, "id"),
+            Field::new("n", DataType::Int64, true),
+            Field::new("a_name_of_more_than_sixteen_bytes", DataType::Utf8, true),
+            Field::new("box", line, true),
+            Field::new("lines", lines, true),
+        ]);
+        let mut bytes = if array { [&b"["[..], &found.join(&b','), b"]"].concat() } else { found.join(&b'\n') };
+        bytes.extend_from_slice(end.unwrap_or_default().as_bytes());
+        let shape = if array { JsonShape::Array } else { JsonShape::Lines };
+        let json = JsonPage { bytes: bytes.into(), shape, first_line: 1 };
+        let decoded = decode(&page(Data::Json(json.clone())), &Arc::new(Schema::new(fields.clone()))).unwrap();
+
+        let (mut good, mut kept, mut bad, mut misfits) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
+        for (record, range) in (10..).zip(records(&json)) {
+            let bytes = &json.bytes[range];
+            let valid = std::str::from_utf8(bytes).ok().filter(|json| readable(json).is_some_and(|depth| depth <= 128));
+            let Some(members) = valid.and_then(members) else {
+                bad.push((record, bytes));
+                continue;
+            };
+            let mut own = Kept::default();
+            good.push((record, shown_members(&fields, members, "", &mut own)));
+            own.misfits.into_iter().for_each(|column| *misfits.entry(column).or_insert(0) += 1);
+            let extra = own.extra.iter().map(|(path, json)| format!("{}:{json}", serde_json::json!(path)));
+            kept.push((!own.extra.is_empty()).then(|| format!("{{{}}}", extra.collect::<Vec<_>>().join(","))));
+        }
+        let decoded_bad: Vec<_> = decoded.rejected.iter().map(|rejected| (rejected.record, &rejected.bytes[..])).collect();
+        prop_assert_eq!(decoded_bad, bad);
+        let decoded_good: Vec<_> = decoded.record.values().iter().copied().zip(rows(&decoded.batch)).collect();
+        prop_assert_eq!(decoded_good, good);
+        prop_assert_eq!(extra(&decoded), kept.iter().map(Option::as_deref).collect::<Vec<_>>());
+        prop_assert_eq!(decoded.misfits.into_iter().collect::<HashMap<_, _>>(), misfits);
+    }
+}
+
+#[test]
+fn records_may_be_nested_as_deep_as_128_whatever_looks_into_them() {
+    for name in ["tid", "lines", "other"] {
+        for (open, close) in [("[", "]"), ("{\"lines\":", "}")] {
+            let nested = |depth: usize| format!("{{\"{name}\":{}1{}}}", open.repeat(depth), close.repeat(depth));
+            let decoded = json(&format!("[{},{}]", nested(127), nested(128)), JsonShape::Array, &order_schema());
+            assert_eq!(decoded.record.values(), &[10]);
+            let errors: Vec<_> = decoded.rejected.iter().map(|rejected| rejected.error.as_str()).collect();
+            assert_eq!(errors, ["record is nested deeper than 128"]);
+        }
+    }
+}
+
+#[test]
+fn bytes_that_are_not_utf8_reject_their_json_record_alone() {
+    let bytes = b"[{\"tid\":\"1\"},{\"tid\":\"\xe4\xb8\"},{\"tid\":\"3\",\"x\":\"\xe4\xb8\xad\"},{\"\xff\":4}]";
+    let data = Data::Json(JsonPage { bytes: Bytes::from_static(bytes), shape: JsonShape::Array, first_line: 1 });
+    let decoded = decode(&page(data), &order_schema()).unwrap();
+    assert_eq!(decoded.record.values(), &[10, 12]);
+    assert_eq!(extra(&decoded), [None, Some(r#"{"x":"中"}"#)]);
+    assert!(decoded.rejected.iter().all(|r| r.undecodable && r.error == "record has bytes that are not UTF-8"));
+    assert_eq!(decoded.rejected.len(), 2);
+}
+
+#[test]
+fn fields_without_end_are_all_kept() {
+    let record = |from: usize| {
+        let fields: Vec<_> =
+            (from..from + 400).map(|key| format!("\"k{key}\":{key},\"\\u006b{key}\":\"{key}\"")).collect();
+        format!("{{{},\"tid\":{from}}}", fields.join(","))
+    };
+    let text = [0, 1, 200].map(record).join("\n");
+    let decoded = json(&text, JsonShape::Lines, &order_schema());
+    assert_eq!(decoded.batch.column(0).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["0", "1", "200"]);
+    for (row, from) in [0, 1, 200].into_iter().enumerate() {
+        let expected: Vec<_> = (from..from + 400).map(|key| format!("\"k{key}\":\"{key}\"")).collect();
+        assert_eq!(decoded.extra.value(row), format!("{{{}}}", expected.join(",")));
+    }
 }

@@ -1,12 +1,15 @@
 //! Builds one column from texts: text as it is, anything else by exact parsing.
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int64Array, ListArray,
-    StringArray, StringBuilder, TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, ListArray, NullBufferBuilder, PrimitiveArray, StringArray, StringBuilder,
+    new_null_array,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{
+    ArrowNativeType, ArrowPrimitiveType, DataType, Date32Type, Decimal128Type, Field, FieldRef, Float64Type, Int64Type,
+    TimeUnit, TimestampMicrosecondType,
+};
 use arrow::error::ArrowError;
 use std::sync::Arc;
 
@@ -17,25 +20,25 @@ use crate::{EPOCH, SEPARATOR, TIMEZONE};
 /// A column under construction. A text that is empty, or blank where it is not wanted as text, is null.
 pub(super) enum Column {
     Text(Text),
-    Int64(Vec<Option<i64>>),
+    Int64(Values<i64>),
     Decimal {
-        values: Vec<Option<i128>>,
+        values: Values<i128>,
         precision: u8,
         scale: i8,
     },
     Date {
-        values: Vec<Option<i32>>,
+        values: Values<i32>,
         zone: Zone,
         epoch: Option<Epoch>,
     },
     Timestamp {
-        values: Vec<Option<i64>>,
+        values: Values<i64>,
         zone: Zone,
         epoch: Option<Epoch>,
         label: Option<Arc<str>>,
     },
-    Boolean(Vec<Option<bool>>),
-    Float64(Vec<Option<f64>>),
+    Boolean(Values<bool>),
+    Float64(Values<f64>),
     /// Texts, each of which is a list.
     List {
         texts: Text,
@@ -51,19 +54,21 @@ impl Column {
     pub(super) fn new(field: &Field, rows: usize, bytes: usize) -> Self {
         match field.data_type() {
             DataType::Utf8 => Self::Text(Text::with_capacity(rows, bytes)),
-            DataType::Int64 => Self::Int64(Vec::with_capacity(rows)),
+            DataType::Int64 => Self::Int64(Values::with_capacity(rows)),
             &DataType::Decimal128(precision, scale) => {
-                Self::Decimal { values: Vec::with_capacity(rows), precision, scale }
+                Self::Decimal { values: Values::with_capacity(rows), precision, scale }
             }
-            DataType::Date32 => Self::Date { values: Vec::with_capacity(rows), zone: zone(field), epoch: epoch(field) },
+            DataType::Date32 => {
+                Self::Date { values: Values::with_capacity(rows), zone: zone(field), epoch: epoch(field) }
+            }
             DataType::Timestamp(TimeUnit::Microsecond, label) => Self::Timestamp {
-                values: Vec::with_capacity(rows),
+                values: Values::with_capacity(rows),
                 zone: zone(field),
                 epoch: epoch(field),
                 label: label.clone(),
             },
-            DataType::Boolean => Self::Boolean(Vec::with_capacity(rows)),
-            DataType::Float64 => Self::Float64(Vec::with_capacity(rows)),
+            DataType::Boolean => Self::Boolean(Values::with_capacity(rows)),
+            DataType::Float64 => Self::Float64(Values::with_capacity(rows)),
             DataType::List(item) if *item.data_type() == DataType::Utf8 => match separator(field) {
                 Some(separator) => {
                     Self::List { texts: Text::with_capacity(rows, bytes), item: Arc::clone(item), separator }
@@ -74,7 +79,34 @@ impl Column {
         }
     }
 
+    /// Makes room for `times` as much as there is.
+    pub(super) fn reserve(&mut self, times: usize) {
+        match self {
+            Self::Int64(values) => values.reserve(times),
+            Self::Decimal { values, .. } => values.reserve(times),
+            Self::Date { values, .. } => values.reserve(times),
+            Self::Timestamp { values, .. } => values.reserve(times),
+            Self::Boolean(values) => values.reserve(times),
+            Self::Float64(values) => values.reserve(times),
+            Self::Text(_) | Self::List { .. } | Self::Other(..) => {}
+        }
+    }
+
+    /// Whether only the end shows which values fit.
+    pub(super) fn is_cast_at_the_end(&self) -> bool {
+        matches!(self, Self::Other(..))
+    }
+
+    /// Appends one text; tells whether it fits.
+    #[inline]
+    pub(super) fn push(&mut self, text: &[u8]) -> bool {
+        let mut fits = true;
+        self.extend(text, std::iter::once((0, text.len() as u32)), |_| fits = false);
+        fits
+    }
+
     /// Appends the texts at `spans` of `buffer`; `misfit` is called with the place in `spans` of each that did not fit.
+    #[inline]
     pub(super) fn extend(
         &mut self,
         buffer: &[u8],
@@ -110,16 +142,18 @@ impl Column {
     pub(super) fn finish(self, misfit: impl FnMut(usize, &str)) -> Result<ArrayRef, ArrowError> {
         Ok(match self {
             Self::Text(text) => Arc::new(text.finish()?),
-            Self::Int64(values) => Arc::new(Int64Array::from(values)),
+            Self::Int64(values) => Arc::new(values.finish::<Int64Type>()?),
             Self::Decimal { values, precision, scale } => {
-                Arc::new(Decimal128Array::from(values).with_precision_and_scale(precision, scale)?)
+                Arc::new(values.finish::<Decimal128Type>()?.with_precision_and_scale(precision, scale)?)
             }
-            Self::Date { values, .. } => Arc::new(Date32Array::from(values)),
+            Self::Date { values, .. } => Arc::new(values.finish::<Date32Type>()?),
             Self::Timestamp { values, label, .. } => {
-                Arc::new(TimestampMicrosecondArray::from(values).with_timezone_opt(label))
+                Arc::new(values.finish::<TimestampMicrosecondType>()?.with_timezone_opt(label))
             }
-            Self::Boolean(values) => Arc::new(BooleanArray::from(values)),
-            Self::Float64(values) => Arc::new(Float64Array::from(values)),
+            Self::Boolean(mut values) => {
+                Arc::new(BooleanArray::new(BooleanBuffer::from(values.values), values.nulls.finish()))
+            }
+            Self::Float64(values) => Arc::new(values.finish::<Float64Type>()?),
             Self::List { texts, item, separator } => lists(&texts.finish()?, item, &separator)?,
             Self::Other(text, data_type) => cast_texts(text.finish()?, &data_type, misfit)?,
         })
@@ -160,21 +194,51 @@ pub(super) fn epoch(field: &Field) -> Option<Epoch> {
     Epoch::new(field.metadata().get(EPOCH)?)
 }
 
-fn parse_all<T>(
-    values: &mut Vec<Option<T>>,
+/// Values under construction, some of them null.
+pub(super) struct Values<T> {
+    values: Vec<T>,
+    nulls: NullBufferBuilder,
+}
+
+impl<T: Copy + Default> Values<T> {
+    fn with_capacity(rows: usize) -> Self {
+        Self { values: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) }
+    }
+
+    fn reserve(&mut self, times: usize) {
+        self.values.reserve(self.values.len().saturating_mul(times));
+    }
+
+    #[inline]
+    fn push(&mut self, value: Option<T>) {
+        self.values.push(value.unwrap_or_default());
+        self.nulls.append(value.is_some());
+    }
+
+    fn finish<A: ArrowPrimitiveType<Native = T>>(mut self) -> Result<PrimitiveArray<A>, ArrowError>
+    where
+        T: ArrowNativeType,
+    {
+        PrimitiveArray::try_new(self.values.into(), self.nulls.finish())
+    }
+}
+
+fn parse_all<T: Copy + Default>(
+    values: &mut Values<T>,
     buffer: &[u8],
     spans: impl ExactSizeIterator<Item = (u32, u32)>,
     mut misfit: impl FnMut(usize),
     mut parse: impl FnMut(&[u8]) -> Option<T>,
 ) {
-    values.extend(spans.enumerate().map(|(place, (start, end))| {
+    values.values.reserve(spans.len());
+    for (place, (start, end)) in spans.enumerate() {
         let text = &buffer[start as usize..end as usize];
         let value = parse(text);
         if value.is_none() && !text.trim_ascii().is_empty() {
             misfit(place);
         }
-        value
-    }));
+        values.push(value);
+    }
 }
 
 fn cast_texts(

@@ -45,8 +45,8 @@ impl Extra {
     }
 
     /// Keeps a value that is JSON already.
-    pub(super) fn json(&mut self, row: usize, key: u32, json: &str) {
-        self.with(row, key, |values| values.extend_from_slice(json.as_bytes()));
+    pub(super) fn json(&mut self, row: usize, key: u32, json: &[u8]) {
+        self.with(row, key, |values| values.extend_from_slice(json));
     }
 
     /// Keeps a value that `write` appends as JSON.
@@ -111,7 +111,7 @@ mod tests {
         let mut extra = Extra::default();
         let (a, b) = (extra.key("备注"), extra.key("say \"x\""));
         extra.text(2, a, "第\n二");
-        extra.json(0, b, "1.10");
+        extra.json(0, b, b"1.10");
         extra.text(2, b, "");
         extra.misfit("qty");
         extra.misfit("qty");

@@ -4,7 +4,7 @@
 //! two is meant; a time that clocks skip does not exist and does not fit. Digits below a microsecond are dropped. A number of
 //! units since 1970 is read only where the column says so ([`crate::EPOCH`]).
 
-use chrono::{NaiveDate, NaiveDateTime, Offset, TimeZone};
+use chrono::{NaiveDateTime, Offset, TimeZone};
 use chrono_tz::Tz;
 
 const DAY: i64 = 86_400;
@@ -20,10 +20,19 @@ pub(super) fn date(text: &[u8]) -> Option<i32> {
 
 /// Microseconds since 1970-01-01 00:00 UTC. A date alone is its midnight.
 pub(super) fn timestamp(text: &[u8], zone: &mut Zone) -> Option<i64> {
-    let (days, rest) = day(text.trim_ascii())?;
-    let (micros, offset) = if rest.is_empty() { (0, None) } else { time_of_day(rest)? };
-    let (seconds, fraction) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-    let local = days * DAY + seconds;
+    let text = text.trim_ascii();
+    let (local, fraction, offset) =
+        match text.split_first_chunk().and_then(|(clock, rest)| Some((second(clock)?, rest))) {
+            Some((local, rest)) => {
+                let (fraction, rest) = fraction(rest)?;
+                (local, fraction, offset(rest.trim_ascii_start())?)
+            }
+            None => {
+                let (days, rest) = day(text)?;
+                let (micros, offset) = if rest.is_empty() { (0, None) } else { time_of_day(rest)? };
+                (days * DAY + micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000), offset)
+            }
+        };
     let utc = match offset {
         Some(offset) => local - offset,
         None => zone.utc(local)?,
@@ -133,8 +142,40 @@ fn day(text: &[u8]) -> Option<(i64, &[u8])> {
     if year == 0 {
         return None;
     }
-    let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
-    Some((i64::from(date.to_epoch_days()), rest))
+    Some((days(year, month, day)?, rest))
+}
+
+/// Days since 1970-01-01 of a day in a year of four digits; after Howard Hinnant's `days_from_civil`, in which a year begins
+/// with March.
+fn days(year: u32, month: u32, day: u32) -> Option<i64> {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let last = match month {
+        2 => 28 + u32::from(leap),
+        4 | 6 | 9 | 11 => 30,
+        1..=12 => 31,
+        _ => return None,
+    };
+    if day == 0 || day > last {
+        return None;
+    }
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let day = (153 * month + 2) / 5 + day - 1;
+    Some(i64::from(year * 365 + year / 4 - year / 100 + year / 400 + day) - 719_468)
+}
+
+/// The second that `2025-03-01T08:00:00`, as most programs write it, is on the clock, counted from 1970; `None` for any other
+/// way of writing, which may well be a time.
+fn second(clock: &[u8; 19]) -> Option<i64> {
+    let &[y, e, a, r, b'-', m, o, b'-', d, f, b'T' | b' ', h, i, b':', n, u, b':', s, c] = clock else { return None };
+    // A number beyond all limits if these are no digits.
+    let number = |high: u8, low: u8| two(&[high, low]).map_or(100, |(number, _)| number);
+    let (century, year, month, day) = (number(y, e), number(a, r), number(m, o), number(d, f));
+    let (hour, minute, second) = (number(h, i), number(n, u), number(s, c));
+    if century > 99 || year > 99 || century + year == 0 || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let days = days(century * 100 + year, month, day)?;
+    Some(days * DAY + i64::from(hour * 3600 + minute * 60 + second))
 }
 
 /// Microseconds since midnight and the offset from UTC in seconds, from all of `text`.
@@ -142,26 +183,31 @@ fn time_of_day(text: &[u8]) -> Option<(i64, Option<i64>)> {
     let text = text.strip_prefix(b"T").or_else(|| text.strip_prefix(b" ")).unwrap_or(text).trim_ascii_start();
     let (hour, rest) = one_or_two(text)?;
     let (minute, mut rest) = two(rest.strip_prefix(b":")?)?;
-    let (mut second, mut fraction) = (0, 0);
+    let (mut second, mut micros) = (0, 0);
     if let Some(after) = rest.strip_prefix(b":") {
         (second, rest) = two(after)?;
-        if let Some(after) = rest.strip_prefix(b".") {
-            let digits = after.iter().take_while(|b| b.is_ascii_digit()).count();
-            if digits == 0 {
-                return None;
-            }
-            for place in 0..6 {
-                fraction =
-                    fraction * 10 + after.get(place).filter(|_| place < digits).map_or(0, |b| i64::from(b - b'0'));
-            }
-            rest = &after[digits..];
-        }
+        (micros, rest) = fraction(rest)?;
     }
     let seconds = i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second);
-    if minute > 59 || second > 59 || seconds > DAY || (seconds == DAY && fraction > 0) {
+    if minute > 59 || second > 59 || seconds > DAY || (seconds == DAY && micros > 0) {
         return None;
     }
-    Some((seconds * 1_000_000 + fraction, offset(rest.trim_ascii_start())?))
+    Some((seconds * 1_000_000 + micros, offset(rest.trim_ascii_start())?))
+}
+
+/// Microseconds, if a fraction of a second is at the start of `text`, and what follows it.
+#[inline]
+fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
+    let Some(after) = text.strip_prefix(b".") else { return Some((0, text)) };
+    let digits = after.iter().take_while(|b| b.is_ascii_digit()).count();
+    if digits == 0 {
+        return None;
+    }
+    let mut micros = 0;
+    for place in 0..6 {
+        micros = micros * 10 + after.get(place).filter(|_| place < digits).map_or(0, |b| i64::from(b - b'0'));
+    }
+    Some((micros, &after[digits..]))
 }
 
 fn offset(text: &[u8]) -> Option<Option<i64>> {
@@ -187,9 +233,11 @@ fn number(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0, |value, b| b.is_ascii_digit().then(|| value * 10 + u32::from(b - b'0')))
 }
 
+#[inline]
 fn two(text: &[u8]) -> Option<(u32, &[u8])> {
-    let (digits, rest) = text.split_at_checked(2)?;
-    Some((number(digits)?, rest))
+    let (&[high, low], rest) = text.split_first_chunk()?;
+    let (high, low) = (high.wrapping_sub(b'0'), low.wrapping_sub(b'0'));
+    (high <= 9 && low <= 9).then(|| (u32::from(high * 10 + low), rest))
 }
 
 fn one_or_two(text: &[u8]) -> Option<(u32, &[u8])> {
@@ -225,6 +273,48 @@ mod tests {
             "2025/03-01",
         ] {
             assert_eq!(date(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn all_days_are_counted_and_no_others() {
+        for year in (1..=9999).filter(|year| year % 100 < 5 || *year > 1960 && *year < 2060) {
+            for (month, day) in (0..=13).flat_map(|month| (0..=32).map(move |day| (month, day))) {
+                let expected = chrono::NaiveDate::from_ymd_opt(year as i32, month, day);
+                let expected = expected.map(|day| i64::from(day.to_epoch_days()));
+                assert_eq!(days(year, month, day), expected, "{year}-{month}-{day}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_common_way_of_writing_a_time_means_what_the_others_mean() {
+        for (common, other) in [
+            ("2025-03-01T08:09:10+08:00", "20250301 08:09:10+08:00"),
+            ("2025-03-01 08:09:10", "2025/3/1 8:09:10"),
+            ("1969-12-31T23:59:59.5Z", "1969年12月31日 23:59:59.500 Z"),
+            ("0001-01-01T00:00:00Z", "0001.1.1"),
+            ("2024-02-29T23:59:59-0330", "2024/2/29 23:59:59-03:30"),
+        ] {
+            let micros = micros(common, Tz::UTC);
+            assert!(micros.is_some(), "{common}");
+            assert_eq!(micros, super::tests::micros(other, Tz::UTC), "{common}");
+        }
+        for text in [
+            "2025-02-29T00:00:00Z",
+            "0000-01-01T00:00:00Z",
+            "2025-00-01T00:00:00Z",
+            "2025-01-01T00:00:60Z",
+            "2025-01-01T00:60:00Z",
+            "2025-01-01T24:00:01Z",
+            "2025-01-01T00:00:00.Z",
+            "2025-01-01T00:00:000",
+            "2025-01-01T00:00:00+8",
+            "2025-01-01T00:0a:00",
+            "20a5-01-01T00:00:00",
+            "2025-01-01T00:00:00ZZ",
+        ] {
+            assert_eq!(micros(text, Tz::UTC), None, "{text}");
         }
     }
 

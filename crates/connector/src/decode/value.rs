@@ -1,5 +1,16 @@
 //! Exact values from text: numbers and booleans. What does not fit is `None`; nothing is rounded and nothing is guessed.
 
+/// Powers of ten.
+const TENS: [i128; 39] = {
+    let mut tens = [1; 39];
+    let mut power = 1;
+    while power < tens.len() {
+        tens[power] = tens[power - 1] * 10;
+        power += 1;
+    }
+    tens
+};
+
 /// `text` as an integer of `10^-scale`, with at most `precision` digits.
 ///
 /// Accepts a sign, blanks around, a decimal point and commas between groups of three digits (`1,149.00`). Refuses
@@ -25,10 +36,12 @@ pub(super) fn decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
     }
     let value = if whole.len() + scale <= 18 && !whole.contains(&b',') {
         let mut value = 0u64;
-        for &b in whole.iter().chain(kept) {
-            value = value * 10 + digit(b)?;
+        for part in [whole, kept] {
+            for &b in part {
+                value = value * 10 + digit(b)?;
+            }
         }
-        i128::from(value) * i128::from(10u64.pow((scale - kept.len()) as u32))
+        i128::from(value) * TENS.get(scale - kept.len())?
     } else {
         if !well_grouped(whole) {
             return None;
@@ -37,9 +50,9 @@ pub(super) fn decimal(text: &[u8], precision: u8, scale: i8) -> Option<i128> {
         for &b in whole.iter().filter(|&&b| b != b',').chain(kept) {
             value = value.checked_mul(10)?.checked_add(i128::from(digit(b)?))?;
         }
-        value.checked_mul(10i128.checked_pow((scale - kept.len()) as u32)?)?
+        value.checked_mul(*TENS.get(scale - kept.len())?)?
     };
-    if precision < 39 && value >= 10i128.checked_pow(u32::from(precision)).unwrap_or(i128::MAX) {
+    if TENS.get(usize::from(precision)).is_some_and(|&limit| value >= limit) {
         return None;
     }
     Some(if negative { -value } else { value })

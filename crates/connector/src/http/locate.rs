@@ -10,6 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use memchr::memchr2;
 
+use crate::decode::stops::{Block, Strings};
 use crate::{Error, JsonPage, JsonShape, Kind, Retry};
 
 /// Deeper objects are refused; records within an array are left to the decoder, which has the same limit.
@@ -235,40 +236,59 @@ impl Scan<'_> {
 
     /// Passes over an object or array; gives the number of its elements. No recursion, whatever the depth.
     fn pass(&mut self) -> Result<u64, Flaw> {
-        let (mut depth, mut outermost_array) = (0usize, None);
-        let (mut commas, mut content) = (0u64, false);
-        while let Some(&byte) = self.bytes.get(self.at) {
-            match byte {
-                b'{' | b'[' => {
-                    content |= depth == 1;
-                    depth += 1;
-                    if byte == b'[' && outermost_array.is_none() {
-                        outermost_array = Some(depth);
-                    }
-                    if depth > MAX_DEPTH && outermost_array.is_none() {
-                        return Err(Flaw::TooDeep);
-                    }
+        let first = self.at + 1;
+        let (mut depth, mut outermost_array, mut commas) = (0usize, None, 0u64);
+        let mut strings = Strings::default();
+        for at in (self.at..self.bytes.len()).step_by(Block::LENGTH) {
+            let block = Block::new(self.bytes, at);
+            let outside = !strings.next(&block);
+            let mut brackets = block.brackets() & outside;
+            // Of all commas only those between elements count: few blocks have any.
+            let mut count = |places: u64| {
+                if places != 0 {
+                    commas += u64::from((block.places(b',') & outside & places).count_ones());
                 }
-                b'}' | b']' => {
-                    if outermost_array == Some(depth) {
-                        outermost_array = None;
-                    }
-                    depth -= 1;
-                    if depth == 0 {
-                        self.at += 1;
-                        return Ok(if content || commas > 0 { commas + 1 } else { 0 });
-                    }
+            };
+            // What comes after the last bracket.
+            let mut after = u64::MAX;
+            while brackets != 0 {
+                let place = brackets.trailing_zeros();
+                let before = (1 << place) - 1;
+                brackets &= brackets - 1;
+                if depth == 1 {
+                    count(after & before);
                 }
-                b'"' => {
-                    content |= depth == 1;
-                    self.pass_string()?;
-                    continue;
+                after = !before;
+                match self.bytes.get(at + place as usize) {
+                    Some(byte @ (b'{' | b'[')) => {
+                        depth += 1;
+                        if *byte == b'[' && outermost_array.is_none() {
+                            outermost_array = Some(depth);
+                        }
+                        if depth > MAX_DEPTH && outermost_array.is_none() {
+                            return Err(Flaw::TooDeep);
+                        }
+                    }
+                    Some(b'}' | b']') => {
+                        if outermost_array == Some(depth) {
+                            outermost_array = None;
+                        }
+                        depth -= 1;
+                        if depth == 0 {
+                            let last = at + place as usize;
+                            self.at = first;
+                            self.blank();
+                            let empty = self.at == last;
+                            self.at = last + 1;
+                            return Ok(if empty { 0 } else { commas + 1 });
+                        }
+                    }
+                    _ => {}
                 }
-                b',' => commas += u64::from(depth == 1),
-                b' ' | b'\t' | b'\r' | b'\n' => {}
-                _ => content |= depth == 1,
             }
-            self.at += 1;
+            if depth == 1 {
+                count(after);
+            }
         }
         Err(Flaw::BreaksOff)
     }
