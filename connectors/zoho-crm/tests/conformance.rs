@@ -19,7 +19,7 @@ use tributary_sandbox::zoho::{Alteration, Credential, Crm, Limits, Options};
 use tributary_zoho_crm::ZohoCrmFactory;
 
 /// Records of a page: fewer than the vendor shows, so that a small world has several.
-const PAGE: usize = 6;
+const PAGE: usize = 10;
 const MODULES: [&str; 4] = ["Contacts", "Leads", "Loyalty_Cards", "Family_Members"];
 const SECRETS: [(&str, &str); 3] = [
     ("client_id", "canary-client-id"),
@@ -116,7 +116,7 @@ fn credits(request: &Request) -> u64 {
 
 /// A company with so many records of each module, every few of one second, as imports leave them.
 fn ready(size: Size) -> Result<Crm, Box<dyn Error>> {
-    let (people, records) = if size == Size::Small { (40, 20) } else { (400, 200) };
+    let (people, records) = if size == Size::Small { (50, 36) } else { (500, 360) };
     let [client_id, client_secret, refresh_token] = SECRETS.map(|(_, value)| value.to_owned());
     let credential = Credential { client_id, client_secret, refresh_token, ..Credential::default() };
     // The same user by another client, which was given less.
