@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::objects::{self, Created};
-use crate::{Error, Lake, Result};
+use crate::{Error, Lake, Location, Result};
 
 const TTL: Duration = Duration::from_secs(60);
 
@@ -78,6 +78,11 @@ impl Lease {
         self.token
     }
 
+    /// What tells whether the lease is still one's own.
+    pub fn fence(&self) -> Fence {
+        Fence { lake: self.lake.location.clone(), name: self.name.clone(), token: self.token }
+    }
+
     /// Gives the lease back.
     ///
     /// # Errors
@@ -87,6 +92,28 @@ impl Lease {
         let path = self.lake.location.path(["_tributary", "lease", &self.name, &object_name(self.token)]);
         let held = Held { released: true, ..self.held.clone() };
         objects::put(&self.lake.location, &path, objects::to_bytes(&held, path.as_ref())?).await
+    }
+}
+
+/// Tells whether a lease is still held. A process that was stopped for longer than its lease runs finds out here; should it
+/// pass all the same, in the moment between this and its commit, the transaction refuses it.
+#[derive(Debug, Clone)]
+pub struct Fence {
+    lake: Location,
+    name: String,
+    token: u64,
+}
+
+impl Fence {
+    /// # Errors
+    /// [`Error::Lost`] if another has taken the lease since.
+    pub async fn check(&self) -> Result<()> {
+        let folder = self.lake.path(["_tributary", "lease", &self.name]);
+        let names = objects::names(&self.lake, &folder).await?;
+        match names.last() {
+            Some(newest) if *newest == object_name(self.token) => Ok(()),
+            _ => Err(Error::Lost(self.name.clone())),
+        }
     }
 }
 

@@ -104,6 +104,7 @@ pub struct Shape {
     version_column: Option<usize>,
     /// The column that says that a record is no more.
     delete_column: Option<usize>,
+    incarnation: i32,
 }
 
 /// A page, ready but for what its batch decides.
@@ -143,7 +144,14 @@ impl Shape {
                 _ => None,
             },
             stream: stream.clone(),
+            incarnation: 1,
         }
+    }
+
+    /// For rows of another incarnation of the stream than its first.
+    pub fn in_incarnation(mut self, incarnation: u32) -> Self {
+        self.incarnation = i32::try_from(incarnation).unwrap_or(i32::MAX);
+        self
     }
 
     pub fn keyed(&self) -> bool {
@@ -259,7 +267,7 @@ impl Shape {
         columns.push(pair(op, text("reject", bad))?);
         columns.push(text(&page.scope, rows));
         columns.push(pair(version, nulls(&DataType::Utf8, bad))?);
-        columns.push(Arc::new(Int32Array::from(vec![1; rows])));
+        columns.push(Arc::new(Int32Array::from(vec![self.incarnation; rows])));
         let lines =
             Int64Array::from_iter(decoded.rejected.iter().map(|r| r.line.and_then(|line| i64::try_from(line).ok())));
         let lines = pair(nulls(&DataType::Int64, good), Arc::new(lines))?;
@@ -286,7 +294,7 @@ impl Shape {
         let null = |kind: DataType| new_null_array(&kind, 1);
         columns.extend([null(DataType::Utf8), null(DataType::Utf8), null(DataType::Binary), null(DataType::Utf8)]);
         columns.extend([text("replace"), text(scope), null(DataType::Utf8)]);
-        columns.extend([Arc::new(Int32Array::from(vec![1])) as ArrayRef, null(DataType::Int64)]);
+        columns.extend([Arc::new(Int32Array::from(vec![self.incarnation])) as ArrayRef, null(DataType::Int64)]);
         Prepared {
             columns,
             rows: 1,
