@@ -167,7 +167,8 @@ async fn one(
     writer.write(&row(&spec.schema, commits, next.id.incarnation, &place)?).await?;
     let files = writer.finish().await?;
     fault::point("undo.commit.before")?;
-    let counts = [("retracted".to_owned(), 1)].into();
+    let undone = batches.iter().filter_map(|batch| batch.counts.get("written")).sum();
+    let counts = [("retracted".to_owned(), 1), ("undone".to_owned(), undone)].into();
     next.commit(lake, table, files, positions, counts, commit).await?;
     fault::point("undo.commit.after")?;
     *log = next;
