@@ -13,6 +13,8 @@ use crate::objects::{self, Created};
 use crate::{Error, Lake, Location, Result};
 
 const TTL: Duration = Duration::from_secs(60);
+/// How often who waits looks whether the lease is free.
+const POLL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Held {
@@ -69,6 +71,26 @@ impl Lease {
                 }
                 let keeper = tokio::spawn(keep(lake.clone(), path, held.clone()));
                 return Ok(Self { lake: lake.clone(), name: name.into(), token, held, keeper });
+            }
+        }
+    }
+
+    /// Takes the lease as soon as it is free. `told` hears who has it, once for each holder.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn take_when_free(lake: &Lake, name: &str, holder: &str, mut told: impl FnMut(&str)) -> Result<Self> {
+        let mut before = None;
+        loop {
+            match Self::take(lake, name, holder).await {
+                Err(Error::Held { holder, .. }) => {
+                    if before.as_ref() != Some(&holder) {
+                        told(&holder);
+                        before = Some(holder);
+                    }
+                    tokio::time::sleep(POLL).await;
+                }
+                other => return other,
             }
         }
     }

@@ -49,7 +49,7 @@ impl Error {
             Self::Engine(tributary_engine::Error::Ledger { .. }) => {
                 Some("nothing of it is committed; run again, and report it if it stays".into())
             }
-            Self::NoRun(_) => Some("`tributary runs LAKE` lists them; what a run read is known for 30 days".into()),
+            Self::NoRun(_) => Some("`tributary runs LAKE` lists them; what a run read is known for 29 days".into()),
             _ => None,
         }
     }
@@ -240,7 +240,8 @@ pub async fn run(project: &Project, options: &RunOptions, observer: &dyn Observe
     let seed = project.pipeline.seed.as_ref().map(|seed| seed.value.as_str());
     let lake = Lake::open_or_create(location, seed).await?;
     let name = &project.pipeline.name.value;
-    let lease = Lease::take(&lake, "run", &format!("a run of `{name}`")).await?;
+    let queued = |holder: &str| observer.note(Note::Queued { behind: holder });
+    let lease = Lease::take_when_free(&lake, "run", &format!("a run of `{name}`"), queued).await?;
     let lake = lake.under(&lease);
     let before = lake.claims().await?;
     let share = match claims::share(project, before.clone(), &options.take_over) {

@@ -35,8 +35,8 @@ pub(crate) const CURSOR: &str = "tributary:cursor";
 const CONTENTS: &str = "contents";
 /// Whose runs are undoings, in `ops.run`.
 pub const NAME: &str = "undo";
-/// How far back a run is looked for that never came to its end, and so is not among the runs.
-const KEPT: TimeDelta = TimeDelta::days(30);
+/// How far back a run is looked for: a little less than state is kept.
+const KEPT: TimeDelta = TimeDelta::days(29);
 
 /// What was taken back of a stream.
 #[derive(Debug, Clone, Serialize)]
@@ -75,7 +75,7 @@ pub(crate) fn cursor(stream: &Stream) -> Option<Value> {
 /// If no such run is known, or the store fails; streams that were done stay done, and the same again does the rest.
 pub async fn undo(lake: &str, run: &str, reread: bool) -> Result<Undone, Error> {
     let lake = Lake::open(Location::parse(lake)?).await?;
-    let lease = Lease::take(&lake, "run", &format!("undoing run {run}")).await?;
+    let lease = Lease::take(&lake, "run", &format!("the undoing of run {run}")).await?;
     let done = all_streams(&lake.under(&lease), run, reread).await;
     lease.release().await?;
     done
@@ -83,7 +83,8 @@ pub async fn undo(lake: &str, run: &str, reread: bool) -> Result<Undone, Error> 
 
 async fn all_streams(lake: &Lake, run: &str, reread: bool) -> Result<Undone, Error> {
     let began = Utc::now();
-    let since = started(lake, run).await?.unwrap_or(began - KEPT);
+    // A run that never came to its end is not among the runs.
+    let since = started(lake, run).await?.unwrap_or(began - KEPT).max(began - KEPT);
     let mut undone = Undone { undo: run.into(), ..Undone::default() };
     for (source, stream) in lake.streams().await? {
         let name = raw::table_name(&source, &stream);
