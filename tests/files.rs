@@ -438,7 +438,7 @@ fn files_that_come_move_change_and_go() {
 /// All rows that people see, but for the ids of records' customers and of runs.
 fn derived(place: &Place) -> Vec<Vec<Value>> {
     let tables = [
-        "select record_id, name, phone, source from clean.party order by 1, 4",
+        "select record_id, name, source from clean.party order by 1, 3",
         "select type, value, scope from clean.party_identifier order by 1, 2, 3",
         "select name, phone from customer.customer order by 1, 2",
     ];
@@ -449,7 +449,7 @@ fn derived(place: &Place) -> Vec<Vec<Value>> {
 /// file loads.
 #[test]
 fn a_bad_file_is_undone_three_runs_later() {
-    let map = "[[map]]\nfrom = \"till.rows\"\nto = \"party\"\n[map.fields]\nrecord_id = \"id\"\nname = \"name\"\nphone = \"phone\"\n\
+    let map = "[[map]]\nfrom = \"till.rows\"\nto = \"party\"\n[map.fields]\nrecord_id = \"id\"\nname = \"name\"\n\
                [[map.identifiers]]\ntype = \"phone\"\nvalue = \"phone\"\n";
     let pipeline = source("till", "till/*.csv", "primary_key = [\"id\"]\nregion = \"CN\"") + map;
     let (place, never) = (Place::new(&pipeline), Place::new(&pipeline));
@@ -472,7 +472,8 @@ fn a_bad_file_is_undone_three_runs_later() {
             place.run(0, &[]);
         }
     }
-    assert_ne!(derived(&place), derived(&never));
+    let wrong = derived(&place);
+    assert_ne!(wrong, derived(&never));
 
     let lake = place.lake();
     let lake = lake.to_str().unwrap();
@@ -484,8 +485,7 @@ fn a_bad_file_is_undone_three_runs_later() {
     // Killed before it had told so, it is asked again.
     let again = tributary(place.folder.path(), &["undo", lake, &run]).ends(0);
     assert!(again.out.starts_with("nothing to do"), "{}", again.out);
-    let before = place.number("select count(*) from customer.customer");
-    assert_eq!(before, 5, "readers see no half of it: {:?}", place.query("select name, phone from customer.customer"));
+    assert_eq!(derived(&place), wrong, "readers see no half of it");
 
     let (summary, _) = place.run(0, &[]);
     assert_eq!(counts(&summary, "till"), [0; 5], "the bad file is not read again");
