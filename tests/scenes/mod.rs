@@ -170,7 +170,9 @@ pub fn balances(lake: &Path, summary: &Value) {
     assert_eq!(entities.get("party").copied().unwrap_or_default(), count(identity, "parties"), "parties of identity");
     let both = |part: &Value| count(part, "customers") + count(part, "stub_customers");
     assert_eq!(both(identity), both(&summary["customer"]), "customers of identity and of golden records");
-    assert_eq!(rows.get("customer.customer"), Some(&both(identity)), "rows of customer.customer");
+    // Where nothing is mapped there is no such table.
+    let customers = rows.get("customer.customer").copied().unwrap_or_default();
+    assert_eq!(customers, both(identity), "rows of customer.customer");
     for (entity, sides) in summary["customer"]["attributed"].as_object().expect("entities") {
         let sum: i64 = sides.as_array().expect("with and without").iter().filter_map(Value::as_i64).sum();
         assert_eq!(entities.get(entity), Some(&sum), "{entity} with a customer and without");

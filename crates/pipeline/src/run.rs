@@ -158,6 +158,10 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
     };
     let share = claims::share(project, claims, &options.take_over).map_err(Error::Input)?;
     let Some(lake) = lake else {
+        let pipeline = &project.pipeline;
+        if project.mappings.is_empty() && pipeline.merge.is_none() && pipeline.mart.is_none() {
+            return Ok(plan);
+        }
         for stage in ["clean", "identity", "customer", "mart"] {
             plan.steps.push(Step {
                 stage: stage.into(),
@@ -167,6 +171,9 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
         }
         return Ok(plan);
     };
+    if !derives(project, &lake).await? {
+        return Ok(plan);
+    }
     let reasons = tributary_clean::stage::plan(&lake, &project.mappings, &epochs, &share.others).await?;
     let mut touched = false;
     let mut ids: Vec<&String> = project.mappings.iter().map(|mapping| &mapping.id).collect();
@@ -222,6 +229,13 @@ fn describe(project: &Project, id: &str, reason: &Reason) -> String {
 fn rows_so_far(totals: &BTreeMap<String, u64>) -> i64 {
     let rows: u64 = ["written", "rejected", "withdrawn", "retracted"].iter().filter_map(|name| totals.get(*name)).sum();
     i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+/// Whether there is anything to derive: a pipeline that maps nothing, on a lake where nothing was mapped before, only reads.
+async fn derives(project: &Project, lake: &Lake) -> Result<bool, Error> {
+    let pipeline = &project.pipeline;
+    let declared = !project.mappings.is_empty() || pipeline.merge.is_some() || pipeline.mart.is_some();
+    Ok(declared || StageLog::peek(lake, tributary_clean::stage::STAGE).await?.next_number() > 1)
 }
 
 /// A stream as it stands on its table.
@@ -378,6 +392,9 @@ async fn stages(
         }
     }
 
+    if !derives(project, lake).await? {
+        return Ok(());
+    }
     let stage = |name: &'static str| observer.note(Note::Stage { name });
     let done = |name: &'static str, new: bool| observer.note(Note::StageDone { name, new });
     stage("clean");

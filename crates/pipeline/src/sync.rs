@@ -35,7 +35,7 @@ use crate::undo;
 /// What is ours among a stream's positions begins so.
 const OURS: &str = "tributary:";
 /// Bytes of a segment kept in memory before it gets files of its own, and of a batch before it is written.
-const HELD_BYTES: usize = 32 << 20;
+const HELD_BYTES: usize = 8 << 20;
 /// How many keys are remembered to find rows sent twice in one batch.
 const REMEMBERED_KEYS: usize = 4_000_000;
 /// Rows that are written to a file at once, at least.
