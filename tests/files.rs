@@ -435,6 +435,113 @@ fn files_that_come_move_change_and_go() {
     assert_eq!(people(&place, "keyed"), ["7 赵敏", "9 孙强"]);
 }
 
+/// All rows that people see, but for the ids of records' customers and of runs.
+fn derived(place: &Place) -> Vec<Vec<Value>> {
+    let tables = [
+        "select record_id, name, source from clean.party order by 1, 3",
+        "select type, value, scope from clean.party_identifier order by 1, 2, 3",
+        "select name, phone from customer.customer order by 1, 2",
+    ];
+    tables.iter().map(|sql| place.query(sql)).collect()
+}
+
+/// A file with mistakes is found out three runs later: it is taken back, what came before and after stays, and the corrected
+/// file loads.
+#[test]
+fn a_bad_file_is_undone_three_runs_later() {
+    let map = "[[map]]\nfrom = \"till.rows\"\nto = \"party\"\n[map.fields]\nrecord_id = \"id\"\nname = \"name\"\n\
+               [[map.identifiers]]\ntype = \"phone\"\nvalue = \"phone\"\n";
+    let pipeline = source("till", "till/*.csv", "primary_key = [\"id\"]\nregion = \"CN\"") + map;
+    let (place, never) = (Place::new(&pipeline), Place::new(&pipeline));
+    let day = |place: &Place, name: &str, rows: &str| {
+        place.write(&format!("till/{name}.csv"), format!("id,name,phone\n{rows}"));
+    };
+    for place in [&place, &never] {
+        day(place, "1", "1,张伟,13800000001\n2,李娜,13800000002\n");
+        place.run(0, &[]);
+    }
+    // Two people on a wrong phone, one of them known, and one who is nobody.
+    day(&place, "2", "2,李大娜,13800000001\n3,王芳,13800000001\n4,测试,13800000009\n");
+    let (bad, _) = place.run(0, &[]);
+    let run = text(&bad, "run").to_owned();
+    for place in [&place, &never] {
+        for (name, rows) in
+            [("3", "5,赵敏,13800000005\n"), ("4", "1,张大伟,13800000001\n"), ("5", "6,孙强,13800000006\n")]
+        {
+            day(place, name, rows);
+            place.run(0, &[]);
+        }
+    }
+    let wrong = derived(&place);
+    assert_ne!(wrong, derived(&never));
+
+    let lake = place.lake();
+    let lake = lake.to_str().unwrap();
+    tributary(place.folder.path(), &["undo", lake, "no-such-run"]).ends(1).tells("no run `no-such-run`");
+    let said = tributary(place.folder.path(), &["undo", lake, &run, "--json"]).ends(0);
+    let done = said.json();
+    assert_eq!(done["streams"][0]["rows"], 3);
+    assert_eq!(done["streams"][0]["reread"], false, "the file is known");
+    // Killed before it had told so, it is asked again.
+    let again = tributary(place.folder.path(), &["undo", lake, &run]).ends(0);
+    assert!(again.out.starts_with("nothing to do"), "{}", again.out);
+    assert_eq!(derived(&place), wrong, "readers see no half of it");
+
+    let (summary, _) = place.run(0, &[]);
+    assert_eq!(counts(&summary, "till"), [0; 5], "the bad file is not read again");
+    assert_eq!(derived(&place), derived(&never), "as if it had never come");
+    assert!(place.number("select count(*) from identity.event where kind = 'retired' or kind = 'split'") > 0);
+
+    for place in [&place, &never] {
+        day(place, "2", "2,李大娜,13800000002\n3,王芳,13800000003\n");
+        place.run(0, &["--accept-replace", "till.rows"]);
+    }
+    assert_eq!(derived(&place), derived(&never), "the corrected file loads");
+    assert_eq!(people(&place, "till"), ["1 张大伟", "2 李大娜", "3 王芳", "5 赵敏", "6 孙强"]);
+    let again = tributary(place.folder.path(), &["run", "p.toml"]).ends(0);
+    assert_eq!(again.out, "nothing new\n");
+}
+
+/// A row of a file that was undone comes again in another file: it is no duplicate.
+#[test]
+fn what_was_undone_is_no_duplicate_of_what_comes() {
+    let place = Place::new(&source("till", "till/*.csv", "primary_key = [\"id\"]"));
+    place.write("till/1.csv", "id,name\n1,张伟\n");
+    let (summary, _) = place.run(0, &[]);
+    let (lake, run) = (place.lake(), text(&summary, "run").to_owned());
+    tributary(place.folder.path(), &["undo", lake.to_str().unwrap(), &run]).ends(0);
+    place.write("till/2.csv", "id,name\n1,张伟\n2,李娜\n");
+    let (summary, _) = place.run(0, &[]);
+    assert_eq!(counts(&summary, "till"), [2, 2, 0, 0, 0]);
+}
+
+/// Forty small batches become one file; the runs are listed, and what is old can go.
+#[test]
+fn a_lake_is_kept_up() {
+    let place = Place::new(&source("till", "till/*.csv", "primary_key = [\"id\"]\nbatch_rows = 1"));
+    for file in 0..40 {
+        place.write(&format!("till/{file:02}.csv"), format!("id,name\n{file},张伟\n"));
+    }
+    let (summary, _) = place.run(0, &[]);
+    let done = &summary["upkeep"]["tables"]["raw.till_rows"];
+    assert_eq!((count(done, "files_before"), count(done, "files_after"), count(done, "rows")), (40, 1, 40));
+    let lake = place.lake();
+    let tables = tributary(place.folder.path(), &["tables", lake.to_str().unwrap(), "--json"]).ends(0).json();
+    let till = tables.as_array().unwrap().iter().find(|table| table["table"] == "raw.till_rows").unwrap();
+    assert_eq!((till["files"].as_i64(), till["rows"].as_i64()), (Some(1), Some(40)), "readers see it");
+
+    place.write("till/99.csv", "id,name\n99,李娜\n");
+    place.run(0, &[]);
+    let said = tributary(place.folder.path(), &["maintain", lake.to_str().unwrap(), "--json"]).ends(0).json();
+    assert_eq!(count(&said["tables"]["raw.till_rows"], "files_before"), 2);
+    assert_eq!(place.number("select count(*) from raw.till_rows"), 41);
+    let runs = tributary(place.folder.path(), &["runs", lake.to_str().unwrap(), "--json"]).ends(0).json();
+    let runs: Vec<_> = runs.as_array().unwrap().iter().map(|run| (text(run, "pipeline"), count(run, "read"))).collect();
+    assert_eq!(runs, [("maintenance", 0), ("files", 1), ("files", 40)]);
+    let again = tributary(place.folder.path(), &["run", "p.toml"]).ends(0);
+    assert_eq!(again.out, "nothing new\n");
+}
+
 /// The moment is seen from outside: the lake is there, so the files have been looked at and are being read; and the program
 /// has the first of them open. It is too large to be read to its end before its rows are decoded.
 #[cfg(target_os = "linux")]

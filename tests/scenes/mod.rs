@@ -153,20 +153,26 @@ pub fn balances(lake: &Path, summary: &Value) {
             continue;
         }
         let table = text(stream, "table");
-        let raw = count(totals, "written") + count(totals, "rejected") + count(totals, "withdrawn");
+        // Of what was undone the rows stay, and a row says that they do not count.
+        let undone = |name: &str| totals.get(name).and_then(Value::as_i64).unwrap_or_default();
+        let raw =
+            count(totals, "written") + count(totals, "rejected") + count(totals, "withdrawn") + undone("retracted");
         assert_eq!(rows.get(table), Some(&raw), "rows of {table}: {totals}");
         let start = format!("{}.{} → ", text(stream, "source"), text(stream, "stream"));
         for (mapping, counts) in
             summary["clean"].as_object().expect("mappings").iter().filter(|(m, _)| m.starts_with(&start))
         {
-            assert_eq!(count(counts, "rows"), count(totals, "written"), "{mapping} starts from all of {table}");
+            let standing = count(totals, "written") - undone("undone");
+            assert_eq!(count(counts, "rows"), standing, "{mapping} starts from all of {table}");
         }
     }
     let identity = &summary["identity"];
     assert_eq!(entities.get("party").copied().unwrap_or_default(), count(identity, "parties"), "parties of identity");
     let both = |part: &Value| count(part, "customers") + count(part, "stub_customers");
     assert_eq!(both(identity), both(&summary["customer"]), "customers of identity and of golden records");
-    assert_eq!(rows.get("customer.customer"), Some(&both(identity)), "rows of customer.customer");
+    // Where nothing is mapped there is no such table.
+    let customers = rows.get("customer.customer").copied().unwrap_or_default();
+    assert_eq!(customers, both(identity), "rows of customer.customer");
     for (entity, sides) in summary["customer"]["attributed"].as_object().expect("entities") {
         let sum: i64 = sides.as_array().expect("with and without").iter().filter_map(Value::as_i64).sum();
         assert_eq!(entities.get(entity), Some(&sum), "{entity} with a customer and without");

@@ -93,7 +93,7 @@ impl Connector for Files {
             name: self.config.stream.clone(),
             schema,
             primary_key: self.config.primary_key.clone(),
-            cursor: Cursor::Positions,
+            cursor: Cursor::Contents,
             deletes: match self.config.on_change {
                 OnChange::Replace => Deletes::Scope,
                 OnChange::Add => Deletes::Never,

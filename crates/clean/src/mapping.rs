@@ -69,6 +69,9 @@ pub struct Mapping {
     pub timezone: chrono_tz::Tz,
     /// The currency of sums that name none.
     pub currency: Option<String>,
+    /// Commits of the stream that were undone, from first to last: their rows are as if they had never come. The stream's
+    /// watermark moves with them, so they are no part of the fingerprint.
+    pub retracted: Vec<(i64, i64)>,
 }
 
 impl Mapping {
@@ -90,6 +93,12 @@ impl Mapping {
             )
         );
         blake3::hash(meaning.as_bytes()).to_hex()[..16].to_owned()
+    }
+
+    /// Whether a raw row `t` counts, as SQL.
+    pub(crate) fn stands(&self) -> String {
+        let gone = self.retracted.iter().map(|(first, last)| format!(" AND t._commit NOT BETWEEN {first} AND {last}"));
+        format!("TRUE{}", gone.collect::<String>())
     }
 
     pub fn maps(&self, field: &str) -> Option<&Expr> {

@@ -14,12 +14,13 @@ const SEQUENCE: &str = "t._commit * 4294967296 + t._row";
 /// Defines `current`; `total`, `withdrawn` and the like are counted by [`count_sql`].
 fn current(mapping: &Mapping) -> String {
     let raw = format!("{}.{}", ident(&mapping.raw.layer), ident(&mapping.raw.name));
+    let stands = mapping.stands();
     let live = format!(
-        "withdrawn AS (SELECT t._scope AS scope, max({SEQUENCE}) AS sequence FROM {raw} t WHERE t._op = 'replace' \
-         GROUP BY t._scope), \
+        "withdrawn AS (SELECT t._scope AS scope, max({SEQUENCE}) AS sequence FROM {raw} t \
+         WHERE t._op = 'replace' AND {stands} GROUP BY t._scope), \
          live AS (SELECT t._source_key AS _source_key, t._version AS _version, t._commit AS _commit, t._row AS _row, \
          t._op AS _op FROM {raw} t LEFT JOIN withdrawn w ON t._scope = w.scope \
-         WHERE t._op IN ('upsert', 'delete') AND (w.sequence IS NULL OR {SEQUENCE} > w.sequence))"
+         WHERE t._op IN ('upsert', 'delete') AND {stands} AND (w.sequence IS NULL OR {SEQUENCE} > w.sequence))"
     );
     let picked = if mapping.keyed {
         "picked AS (SELECT _commit AS c, _row AS r FROM (SELECT _commit, _row, _op, row_number() OVER (PARTITION BY \
@@ -35,10 +36,11 @@ fn current(mapping: &Mapping) -> String {
 pub fn count_sql(mapping: &Mapping) -> String {
     let raw = format!("{}.{}", ident(&mapping.raw.layer), ident(&mapping.raw.name));
     format!(
-        "WITH {} SELECT (SELECT count(*) FROM {raw} WHERE _op IN ('upsert', 'delete')) AS total, \
+        "WITH {} SELECT (SELECT count(*) FROM {raw} t WHERE t._op IN ('upsert', 'delete') AND {}) AS total, \
          (SELECT count(*) FROM live) AS live, (SELECT count(*) FROM picked) AS picked, \
          (SELECT count(*) FROM (SELECT DISTINCT _source_key FROM live)) AS keys",
-        current(mapping)
+        current(mapping),
+        mapping.stands()
     )
 }
 

@@ -9,14 +9,17 @@ mod columns;
 mod grid;
 mod init;
 mod lakes;
+mod maintain;
 mod network;
 mod preview;
 mod progress;
 mod query;
 mod report;
 mod run;
+mod runs;
 mod scaffold;
 mod sheet;
+mod undo;
 mod why;
 
 use std::path::PathBuf;
@@ -83,6 +86,35 @@ enum Command {
         #[arg(long)]
         wait: bool,
         /// The ledger as JSON on stdout.
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the runs of a lake, newest first: what they read and wrote, and how they ended.
+    Runs {
+        lake: String,
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take back what a run has read, as if it had never come; the next run of the pipeline derives everything from what is left.
+    Undo {
+        lake: String,
+        /// The run's id, as `runs` lists it.
+        run: String,
+        /// Do not read a CRM's or shop's window of that run again: only take back.
+        #[arg(long)]
+        no_reread: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Put small files together and delete what nobody needs any more. Runs do it by themselves where it is worth while.
+    Maintain {
+        lake: String,
+        /// How long removed files stay, for who reads an older version.
+        #[arg(long, value_name = "HOURS", default_value_t = 168, value_parser = clap::value_parser!(u64).range(1..))]
+        keep_hours: u64,
         #[arg(long)]
         json: bool,
     },
@@ -205,6 +237,9 @@ async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
             let options = RunOptions { accept_replace, take_over, date };
             run::run(&pipeline, registry, options, run::Manner { json, colour, wait }).await
         }
+        Command::Runs { lake, limit, json } => runs::runs(&lake, limit, json).await,
+        Command::Undo { lake, run, no_reread, json } => undo::undo(&lake, &run, !no_reread, json).await,
+        Command::Maintain { lake, keep_hours, json } => maintain::maintain(&lake, keep_hours, json).await,
         Command::Tables { lake, json } => lakes::tables(&lake, json).await,
         Command::Query { lake, sql, json, csv } => query::query(&lake, &sql, json, csv).await,
         Command::Why { lake, customer_id, json } => why::why(&lake, &customer_id, json).await,

@@ -75,6 +75,7 @@ impl Observer for Progress {
                 now.bytes += bytes;
                 now.tell("reading");
             }
+            Note::Queued { behind } => eprintln!("waiting: the lake is held by {behind}"),
             Note::Waiting { what } => now.tell(&format!("waiting for {what}")),
             Note::Committed { rows } => {
                 now.committed += rows;

@@ -64,6 +64,8 @@ pub enum Cursor {
     Column(String),
     /// By positions that only the connector understands, one per partition.
     Positions,
+    /// By what each partition, such as a file, holds: one that was read is read again only if it holds something else.
+    Contents,
 }
 
 /// How a stream tells of deleted records.

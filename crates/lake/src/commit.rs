@@ -1,6 +1,6 @@
 //! One commit to one table. An error from the store never means "not committed": the log is asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
@@ -25,6 +25,8 @@ pub struct Txn {
 pub struct Change {
     pub adds: Vec<DataFile>,
     pub removes: Vec<DataFile>,
+    /// The rows stay the same, in other files: readers of changes have nothing to see.
+    pub rearranged: bool,
 }
 
 impl Table {
@@ -35,6 +37,7 @@ impl Table {
     /// [`Error::Overtaken`] if the table carries neither `from` nor `to`; the store's error if it cannot be committed.
     pub async fn commit(&mut self, change: &Change, txn: &Txn, point: &str) -> Result<u64> {
         let mut failure = None;
+        let mut before = None;
         for attempt in 0..TRIES {
             if attempt > 0 {
                 tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
@@ -48,8 +51,18 @@ impl Table {
                 return Err(Error::Overtaken(self.name.to_string()));
             }
             fault::point(&format!("{point}.before"))?;
+            if !change.removes.is_empty() {
+                // Checked again at each try: what was there a moment ago may be gone.
+                before = Some(self.standing_files(change)?);
+            }
+            if let Some(fence) = &self.fence {
+                fence.check().await?;
+            }
             match self.try_commit(change, txn).await {
                 Ok(version) => {
+                    if let Some(before) = before.take() {
+                        self.audit(change, before)?;
+                    }
                     fault::point(&format!("{point}.after"))?;
                     return Ok(version);
                 }
@@ -66,10 +79,32 @@ impl Table {
         Err(failure.unwrap_or_else(|| Error::Overtaken(self.name.to_string())))
     }
 
+    /// How many rows the table has, if all that is to be removed is there.
+    fn standing_files(&self, change: &Change) -> Result<u64> {
+        let files = self.files()?;
+        let there: HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        if change.removes.iter().any(|file| !there.contains(file.path.as_str())) {
+            return Err(Error::Overtaken(self.name.to_string()));
+        }
+        Ok(files.iter().map(|file| file.rows).sum())
+    }
+
+    /// After a commit that removed files: is the table what it was before, with this change and no other? Released delta-rs can
+    /// take two changes of one file for compatible, and rows would be there twice or come back.
+    fn audit(&self, change: &Change, before: u64) -> Result<()> {
+        let rows = |files: &[DataFile]| files.iter().map(|file| file.rows).sum::<u64>();
+        let (wanted, found) = (before + rows(&change.adds) - rows(&change.removes), self.rows()?);
+        if wanted == found {
+            return Ok(());
+        }
+        let why = format!("after version {} it has {found} rows and should have {wanted}", self.version());
+        Err(Error::Damaged { what: self.name.to_string(), why })
+    }
+
     async fn try_commit(&mut self, change: &Change, txn: &Txn) -> Result<u64> {
         let now = chrono::Utc::now().timestamp_millis();
-        let removes = change.removes.iter().map(|file| Action::Remove(remove(file, now)));
-        let adds = change.adds.iter().map(|file| Action::Add(add(file, now)));
+        let removes = change.removes.iter().map(|file| Action::Remove(remove(file, now, !change.rearranged)));
+        let adds = change.adds.iter().map(|file| Action::Add(add(file, now, !change.rearranged)));
         let properties = CommitProperties::default()
             .with_application_transaction(Transaction::new(&txn.app, txn.to))
             // A commit that removes files is a compare-and-swap: released delta-rs misses some conflicts of removes.
@@ -91,21 +126,21 @@ impl Table {
     }
 }
 
-fn add(file: &DataFile, now: i64) -> Add {
+fn add(file: &DataFile, now: i64, data_change: bool) -> Add {
     Add {
         path: file.path.clone(),
         size: i64::try_from(file.size).unwrap_or(i64::MAX),
         modification_time: now,
-        data_change: true,
+        data_change,
         stats: Some(format!("{{\"numRecords\":{}}}", file.rows)),
         ..Add::default()
     }
 }
 
-fn remove(file: &DataFile, now: i64) -> Remove {
+fn remove(file: &DataFile, now: i64, data_change: bool) -> Remove {
     Remove {
         path: file.path.clone(),
-        data_change: true,
+        data_change,
         deletion_timestamp: Some(now),
         extended_file_metadata: Some(true),
         partition_values: Some(HashMap::new()),

@@ -43,6 +43,10 @@ pub enum Error {
     #[error("another run has overtaken this one on `{0}`; nothing of this one's batch was committed")]
     Overtaken(String),
 
+    /// We were away for longer than our lease ran.
+    #[error("another run has taken over `{0}` while this one stood still; nothing more of this one was committed")]
+    Lost(String),
+
     #[error("`{what}` is held by {holder} until {until}")]
     Held { what: String, holder: String, until: String },
 
@@ -84,7 +88,7 @@ impl Error {
         match self {
             Self::NoLake { .. } => Some("a lake is made by the first `tributary run`".into()),
             Self::Held { .. } => Some("wait for that run to end, or for its lease to run out".into()),
-            Self::Overtaken(_) => Some("run again: it goes on from where the other one is".into()),
+            Self::Overtaken(_) | Self::Lost(_) => Some("run again: it goes on from where the other one is".into()),
             Self::Damaged { .. } => Some("restore it from a backup; nothing is guessed here".into()),
             Self::Format { .. } => Some("upgrade tributary".into()),
             _ => None,

@@ -10,9 +10,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::objects::{self, Created};
-use crate::{Error, Lake, Result};
+use crate::{Error, Lake, Location, Result};
 
 const TTL: Duration = Duration::from_secs(60);
+/// How often who waits looks whether the lease is free.
+const POLL: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Held {
@@ -73,9 +75,34 @@ impl Lease {
         }
     }
 
+    /// Takes the lease as soon as it is free. `told` hears who has it, once for each holder.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn take_when_free(lake: &Lake, name: &str, holder: &str, mut told: impl FnMut(&str)) -> Result<Self> {
+        let mut before = None;
+        loop {
+            match Self::take(lake, name, holder).await {
+                Err(Error::Held { holder, .. }) => {
+                    if before.as_ref() != Some(&holder) {
+                        told(&holder);
+                        before = Some(holder);
+                    }
+                    tokio::time::sleep(POLL).await;
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// The fencing token: grows with every holder.
     pub fn token(&self) -> u64 {
         self.token
+    }
+
+    /// What tells whether the lease is still one's own.
+    pub fn fence(&self) -> Fence {
+        Fence { lake: self.lake.location.clone(), name: self.name.clone(), token: self.token }
     }
 
     /// Gives the lease back.
@@ -87,6 +114,28 @@ impl Lease {
         let path = self.lake.location.path(["_tributary", "lease", &self.name, &object_name(self.token)]);
         let held = Held { released: true, ..self.held.clone() };
         objects::put(&self.lake.location, &path, objects::to_bytes(&held, path.as_ref())?).await
+    }
+}
+
+/// Tells whether a lease is still held. A process that was stopped for longer than its lease runs finds out here; should it
+/// pass all the same, in the moment between this and its commit, the transaction refuses it.
+#[derive(Debug, Clone)]
+pub struct Fence {
+    lake: Location,
+    name: String,
+    token: u64,
+}
+
+impl Fence {
+    /// # Errors
+    /// [`Error::Lost`] if another has taken the lease since.
+    pub async fn check(&self) -> Result<()> {
+        let folder = self.lake.path(["_tributary", "lease", &self.name]);
+        let names = objects::names(&self.lake, &folder).await?;
+        match names.last() {
+            Some(newest) if *newest == object_name(self.token) => Ok(()),
+            _ => Err(Error::Lost(self.name.clone())),
+        }
     }
 }
 

@@ -58,6 +58,15 @@ pub(crate) async fn get(location: &Location, path: &Path) -> Result<Option<Bytes
     }
 }
 
+/// How many bytes an object has, if it is there.
+pub(crate) async fn size(location: &Location, path: &Path) -> Result<Option<u64>> {
+    match location.store.head(path).await {
+        Ok(meta) => Ok(Some(meta.size)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(e) => Err(Error::store("look at", path)(e)),
+    }
+}
+
 pub(crate) async fn delete(location: &Location, path: &Path) -> Result<()> {
     match location.store.delete(path).await {
         Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),

@@ -5,8 +5,9 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 
+use crate::lease::Fence;
 use crate::objects::{self, Created};
-use crate::{Error, Location, Result, TableName, probe};
+use crate::{Error, Lease, Location, Result, TableName, probe};
 
 const FORMAT: u32 = 1;
 /// How many of the newest commit numbers are kept as objects.
@@ -27,6 +28,7 @@ pub struct LakeInfo {
 pub struct Lake {
     pub location: Location,
     pub info: LakeInfo,
+    pub(crate) fence: Option<Fence>,
 }
 
 impl Lake {
@@ -43,7 +45,7 @@ impl Lake {
         if info.format > FORMAT {
             return Err(Error::Format { what: "_tributary/lake.json".into(), format: info.format });
         }
-        Ok(Self { location, info })
+        Ok(Self { location, info, fence: None })
     }
 
     /// Opens the lake, or makes it with `seed` (or a random one). A store that is not a local folder is tried first: it
@@ -67,6 +69,19 @@ impl Lake {
         let path = location.path(["_tributary", "lake.json"]);
         objects::create(&location, &path, objects::to_bytes(&info, "_tributary/lake.json")?).await?;
         Self::open(location).await
+    }
+
+    /// The lake as the holder of a lease works on it: nothing is committed any more once another has taken the lease.
+    pub fn under(&self, lease: &Lease) -> Self {
+        Self { fence: Some(lease.fence()), ..self.clone() }
+    }
+
+    /// Whether the lease under which the lake is worked on still holds.
+    pub(crate) async fn check(&self) -> Result<()> {
+        match &self.fence {
+            Some(fence) => fence.check().await,
+            None => Ok(()),
+        }
     }
 
     /// A key for keyed hashes of one purpose.
@@ -119,6 +134,27 @@ impl Lake {
         }
         found.sort_unstable();
         Ok(found)
+    }
+
+    /// All streams of which state is kept, as source and stream, in order.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn streams(&self) -> Result<Vec<(String, String)>> {
+        let store = &self.location.store;
+        let listed = |path: &object_store::path::Path| Error::store("list", path.clone());
+        let plain = |name: &str| percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned();
+        let root = self.location.path(["_tributary", "state"]);
+        let mut found = std::collections::BTreeSet::new();
+        for source in store.list_with_delimiter(Some(&root)).await.map_err(listed(&root))?.common_prefixes {
+            let Some(name) = source.filename().map(plain) else { continue };
+            for stream in store.list_with_delimiter(Some(&source)).await.map_err(listed(&source))?.common_prefixes {
+                if let Some((stream, _)) = stream.filename().and_then(|stream| stream.rsplit_once('@')) {
+                    found.insert((name.clone(), plain(stream)));
+                }
+            }
+        }
+        Ok(found.into_iter().collect())
     }
 
     /// The newest version of a table, from the names of its log alone; `None` if there is no such table.

@@ -135,6 +135,7 @@ impl StageLog {
         let path = folder.clone().join(format!("{:012}.json", record.number));
         let bytes = objects::to_bytes(&record, path.as_ref())?;
         fault::point(&format!("{}.record.before", self.stage))?;
+        lake.check().await?;
         if objects::create(&lake.location, &path, bytes.clone()).await? == Created::Exists {
             // Ours, if a reply was lost; otherwise somebody else's.
             let there = objects::get(&lake.location, &path).await?;
@@ -166,6 +167,7 @@ impl StageLog {
                 let change = Change {
                     adds: change.adds.clone(),
                     removes: change.removes.iter().filter(|file| there.contains(file)).cloned().collect(),
+                    rearranged: false,
                 };
                 let txn = Txn { app: app.clone(), from: standing, to: record.number };
                 table.commit(&change, &txn, &format!("{}.commit", record.stage)).await?;

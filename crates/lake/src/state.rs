@@ -57,6 +57,9 @@ pub struct Progress {
     /// The counts of all epochs so far.
     pub totals: BTreeMap<String, u64>,
     pub commit: i64,
+    /// The run that read the batch; states of before this was written down have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     pub created: DateTime<Utc>,
 }
 
@@ -67,10 +70,27 @@ pub struct StreamLog {
     pub epoch: Option<Epoch>,
     pub positions: BTreeMap<String, Value>,
     pub totals: BTreeMap<String, u64>,
+    /// Whose batches the next ones are.
+    pub run: Option<String>,
     since_snapshot: u32,
 }
 
 impl StreamId {
+    /// The stream in the incarnation that is at work on `table`: the newest.
+    ///
+    /// # Errors
+    /// If the table's log cannot be read.
+    pub async fn live(lake: &Lake, table: &Table, source: &str, stream: &str) -> Result<Self> {
+        let mut id = Self { source: source.into(), stream: stream.into(), incarnation: 1 };
+        loop {
+            let next = Self { incarnation: id.incarnation + 1, ..id.clone() };
+            if table.txn(&next.app(lake)).await?.is_none() {
+                return Ok(id);
+            }
+            id = next;
+        }
+    }
+
     fn app(&self, lake: &Lake) -> String {
         format!("tributary:v1/{}/{}/{}@{}", lake.info.id, self.source, self.stream, self.incarnation)
     }
@@ -89,8 +109,14 @@ impl StreamLog {
     /// [`Error::Damaged`] if a state object is missing or is not what was written: nothing is guessed.
     pub async fn open(lake: &Lake, table: &Table, id: StreamId) -> Result<Self> {
         let newest = table.txn(&id.app(lake)).await?.map(Epoch::from_version);
-        let mut log =
-            Self { id, epoch: newest, positions: BTreeMap::new(), totals: BTreeMap::new(), since_snapshot: 0 };
+        let mut log = Self {
+            id,
+            epoch: newest,
+            positions: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            run: None,
+            since_snapshot: 0,
+        };
         let mut chain = Vec::new();
         let mut next = newest;
         while let Some(epoch) = next {
@@ -124,6 +150,48 @@ impl StreamLog {
             return Err(Error::Format { what: path.to_string(), format: progress.format });
         }
         Ok(progress)
+    }
+
+    /// The epochs of this incarnation since `since`, newest first, as far as their state is kept.
+    ///
+    /// # Errors
+    /// If the store fails, or a state object is not what was written.
+    pub async fn history(&self, lake: &Lake, since: DateTime<Utc>) -> Result<Vec<Progress>> {
+        let mut found = Vec::new();
+        let mut next = self.epoch;
+        while let Some(epoch) = next {
+            let progress = self.load(lake, epoch).await?;
+            if progress.created < since {
+                break;
+            }
+            next = progress.previous.map(Epoch::from_version);
+            found.push(progress);
+        }
+        Ok(found)
+    }
+
+    /// The positions as they were after the epoch of `version`; none before the first.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if the state of then is no longer kept.
+    pub async fn positions_at(&self, lake: &Lake, version: Option<i64>) -> Result<BTreeMap<String, Value>> {
+        let mut then = Self { epoch: version.map(Epoch::from_version), ..self.clone() };
+        then.positions.clear();
+        let mut chain = Vec::new();
+        let mut next = then.epoch;
+        while let Some(epoch) = next {
+            let progress = self.load(lake, epoch).await?;
+            next = if progress.snapshot { None } else { progress.previous.map(Epoch::from_version) };
+            chain.push(progress.positions);
+        }
+        chain.into_iter().rev().for_each(|positions| then.apply(positions));
+        Ok(then.positions)
+    }
+
+    /// The stream in its next incarnation, standing at `positions`. It is live once a batch of it is committed.
+    pub fn reborn(&self, positions: BTreeMap<String, Value>) -> Self {
+        let id = StreamId { incarnation: self.id.incarnation + 1, ..self.id.clone() };
+        Self { id, epoch: None, positions, totals: self.totals.clone(), run: self.run.clone(), since_snapshot: 0 }
     }
 
     fn apply(&mut self, changes: BTreeMap<String, Value>) {
@@ -169,6 +237,7 @@ impl StreamLog {
             counts,
             totals: after.totals.clone(),
             commit,
+            run: self.run.clone(),
             created: Utc::now(),
         };
         let bytes = objects::to_bytes(&progress, "a state object")?;
@@ -182,7 +251,7 @@ impl StreamLog {
         fault::point("raw.state.after")?;
         let txn = Txn { app: self.id.app(lake), from: self.epoch.map(Epoch::version), to: epoch.version() };
         let point = format!("{}.commit", table.name.layer);
-        let version = table.commit(&Change { adds, removes: Vec::new() }, &txn, &point).await?;
+        let version = table.commit(&Change { adds, ..Change::default() }, &txn, &point).await?;
         after.epoch = Some(epoch);
         after.since_snapshot = if snapshot { 1 } else { self.since_snapshot + 1 };
         *self = after;

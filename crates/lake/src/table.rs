@@ -13,6 +13,7 @@ use deltalake::{DeltaTable, TableProperty};
 use object_store::prefix::PrefixStore;
 use serde::{Deserialize, Serialize};
 
+use crate::lease::Fence;
 use crate::{Error, Lake, Result};
 
 /// Metadata key of a field: how personal its values are (`none`, `quasi`, `identifier`, `sensitive`); none given counts as
@@ -77,6 +78,8 @@ pub struct Table {
     pub name: TableName,
     pub(crate) delta: DeltaTable,
     schema: SchemaRef,
+    /// The lease under which it is worked on.
+    pub(crate) fence: Option<Fence>,
 }
 
 pub(crate) fn is_personal(field: &Field) -> bool {
@@ -103,7 +106,7 @@ impl Lake {
         let mut waits = [5, 20, 80, 320].into_iter();
         loop {
             let e = match delta.load().await {
-                Ok(()) => return Table::from_delta(name.clone(), delta).map(Some),
+                Ok(()) => return Table::from_delta(self, name.clone(), delta).map(Some),
                 Err(deltalake::DeltaTableError::NotATable(_) | deltalake::DeltaTableError::InvalidTableLocation(_)) => {
                     return Ok(None);
                 }
@@ -125,7 +128,7 @@ impl Lake {
     pub async fn table_at(&self, name: &TableName, version: u64) -> Result<Table> {
         let mut delta = self.handle(name)?;
         delta.load_version(version).await.map_err(Error::delta("load", name))?;
-        Table::from_delta(name.clone(), delta)
+        Table::from_delta(self, name.clone(), delta)
     }
 
     /// Opens a table, or makes it empty. Columns that the spec has and the table lacks are added.
@@ -209,10 +212,10 @@ fn same_type(a: &Field, b: &Field) -> bool {
 }
 
 impl Table {
-    fn from_delta(name: TableName, delta: DeltaTable) -> Result<Self> {
+    fn from_delta(lake: &Lake, name: TableName, delta: DeltaTable) -> Result<Self> {
         let schema = delta.snapshot().map_err(Error::delta("load", &name))?.snapshot().arrow_schema();
         let schema = Arc::new(Schema::new(schema.fields().clone()));
-        Ok(Self { name, delta, schema })
+        Ok(Self { name, delta, schema, fence: lake.fence.clone() })
     }
 
     pub fn schema(&self) -> &SchemaRef {
@@ -245,6 +248,19 @@ impl Table {
     /// # Errors
     /// If the log cannot be read, or a file was added without its number of rows.
     pub fn files(&self) -> Result<Vec<DataFile>> {
+        let mut files: Vec<_> = self.dated_files()?.into_iter().map(|(_, file)| file).collect();
+        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        Ok(files)
+    }
+
+    /// The files, those committed first at the front.
+    pub(crate) fn files_in_order(&self) -> Result<Vec<DataFile>> {
+        let mut files = self.dated_files()?;
+        files.sort_unstable_by(|a, b| (a.0, &a.1.path).cmp(&(b.0, &b.1.path)));
+        Ok(files.into_iter().map(|(_, file)| file).collect())
+    }
+
+    fn dated_files(&self) -> Result<Vec<(i64, DataFile)>> {
         let state = self.delta.snapshot().map_err(Error::delta("read", &self.name))?;
         let mut files = Vec::new();
         for file in state.log_data().iter() {
@@ -253,9 +269,9 @@ impl Table {
                 what: format!("{}/{path}", self.name),
                 why: "the log does not say how many rows it has".into(),
             })?;
-            files.push(DataFile { path, size: u64::try_from(file.size()).unwrap_or_default(), rows: rows as u64 });
+            let size = u64::try_from(file.size()).unwrap_or_default();
+            files.push((file.modification_time(), DataFile { path, size, rows: rows as u64 }));
         }
-        files.sort_unstable_by(|a, b| a.path.cmp(&b.path));
         Ok(files)
     }
 

@@ -2,8 +2,9 @@
 //!
 //! Kept beside the positions of a stream that has a key and a version column, under a name that no connector uses.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
+use hashbrown::HashMap;
 use serde_json::{Value, json};
 
 /// The name among a stream's positions.
@@ -16,9 +17,11 @@ const MOST: usize = 4 * KEPT;
 /// Of the rows with the highest versions: half a key, version and a hash of the content.
 #[derive(Debug, Clone, Default)]
 pub struct Edge {
-    rows: HashMap<u64, (String, u64)>,
+    rows: HashMap<u64, (Arc<str>, u64)>,
     /// What is older is of no interest.
-    floor: String,
+    floor: Option<Arc<str>>,
+    /// The version that came last: the next row often has the same.
+    last: Option<Arc<str>>,
 }
 
 impl Edge {
@@ -28,13 +31,13 @@ impl Edge {
         let rows: Vec<(u64, String, u64)> =
             value.and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default();
         Self {
-            rows: rows.into_iter().map(|(key, version, content)| (key, (version, content))).collect(),
-            floor: String::new(),
+            rows: rows.into_iter().map(|(key, version, content)| (key, (version.into(), content))).collect(),
+            ..Self::default()
         }
     }
 
     pub fn write(&self) -> Value {
-        let mut rows: Vec<_> = self.rows.iter().map(|(key, (version, content))| (key, version, content)).collect();
+        let mut rows: Vec<_> = self.rows.iter().map(|(key, (version, content))| (key, &**version, content)).collect();
         rows.sort_unstable();
         json!(rows)
     }
@@ -46,10 +49,18 @@ impl Edge {
 
     /// A row came. The last of a key counts.
     pub fn add(&mut self, key: u64, version: &str, content: u64) {
-        if version < self.floor.as_str() && !self.rows.contains_key(&key) {
+        if self.floor.as_deref().is_some_and(|floor| version < floor) && !self.rows.contains_key(&key) {
             return;
         }
-        self.rows.insert(key, (version.to_owned(), content));
+        let version = match &self.last {
+            Some(last) if **last == *version => last.clone(),
+            _ => self.last.insert(version.into()).clone(),
+        };
+        self.insert(key, version, content);
+    }
+
+    fn insert(&mut self, key: u64, version: Arc<str>, content: u64) {
+        self.rows.insert(key, (version, content));
         if self.rows.len() > MOST {
             self.cut();
         }
@@ -58,7 +69,9 @@ impl Edge {
     /// What came later is added to what is there.
     pub fn extend(&mut self, later: Self) {
         for (key, (version, content)) in later.rows {
-            self.add(key, &version, content);
+            if self.floor.as_ref().is_none_or(|floor| version >= *floor) || self.rows.contains_key(&key) {
+                self.insert(key, version, content);
+            }
         }
     }
 
@@ -67,16 +80,19 @@ impl Edge {
         if self.rows.len() <= KEPT {
             return;
         }
-        let mut versions: Vec<&String> = self.rows.values().map(|(version, _)| version).collect();
-        versions.sort_unstable_by(|a, b| b.cmp(a));
-        let Some(floor) = versions.get(KEPT - 1).map(|floor| (*floor).clone()) else { return };
+        let mut versions: Vec<&Arc<str>> = self.rows.values().map(|(version, _)| version).collect();
+        let (_, floor, _) = versions.select_nth_unstable_by(KEPT - 1, |a, b| b.cmp(a));
+        let floor = Arc::clone(floor);
         self.rows.retain(|_, (version, _)| *version >= floor);
         if self.rows.len() > MOST / 2 {
             // More rows of one version than can be remembered: some are written again, and superseded.
-            let keep: Vec<u64> = self.rows.keys().copied().take(KEPT).collect();
-            self.rows.retain(|key, _| keep.contains(key));
+            let mut kept = 0;
+            self.rows.retain(|_, _| {
+                kept += 1;
+                kept <= KEPT
+            });
         }
-        self.floor = floor;
+        self.floor = Some(floor);
     }
 }
 

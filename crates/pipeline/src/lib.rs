@@ -19,6 +19,8 @@ pub mod sample;
 mod schema_event;
 mod shipped;
 mod sync;
+pub mod undo;
+pub mod upkeep;
 mod validate;
 
 pub use config::{Parsed, Pipeline, json_schema, load, parse, parse_bytes};

@@ -3,6 +3,10 @@
 /// One thing that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note<'a> {
+    /// The lake is being worked on by another; this run begins when that one has ended.
+    Queued {
+        behind: &'a str,
+    },
     /// A stream is being read from now on.
     Stream {
         source: &'a str,

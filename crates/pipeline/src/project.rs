@@ -389,6 +389,7 @@ fn mapping(map: &Map, pipeline: &Pipeline, known: &Known) -> Option<Mapping> {
         ),
         timezone: config.timezone,
         currency: config.currency.clone(),
+        retracted: Vec::new(),
         source,
         stream,
     })

@@ -11,6 +11,7 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit, UInt64Type};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use chrono::{Datelike, Timelike};
 use tributary_connector::decode::{Decoded, decode};
 use tributary_connector::{Deletes, Op, Page, Rejected, Stream};
 use tributary_lake::{Keys, TableName, TableSpec, key_number, key_of};
@@ -104,6 +105,7 @@ pub struct Shape {
     version_column: Option<usize>,
     /// The column that says that a record is no more.
     delete_column: Option<usize>,
+    incarnation: i32,
 }
 
 /// A page, ready but for what its batch decides.
@@ -143,7 +145,14 @@ impl Shape {
                 _ => None,
             },
             stream: stream.clone(),
+            incarnation: 1,
         }
+    }
+
+    /// For rows of another incarnation of the stream than its first.
+    pub fn in_incarnation(mut self, incarnation: u32) -> Self {
+        self.incarnation = i32::try_from(incarnation).unwrap_or(i32::MAX);
+        self
     }
 
     pub fn keyed(&self) -> bool {
@@ -259,7 +268,7 @@ impl Shape {
         columns.push(pair(op, text("reject", bad))?);
         columns.push(text(&page.scope, rows));
         columns.push(pair(version, nulls(&DataType::Utf8, bad))?);
-        columns.push(Arc::new(Int32Array::from(vec![1; rows])));
+        columns.push(Arc::new(Int32Array::from(vec![self.incarnation; rows])));
         let lines =
             Int64Array::from_iter(decoded.rejected.iter().map(|r| r.line.and_then(|line| i64::try_from(line).ok())));
         let lines = pair(nulls(&DataType::Int64, good), Arc::new(lines))?;
@@ -286,7 +295,7 @@ impl Shape {
         let null = |kind: DataType| new_null_array(&kind, 1);
         columns.extend([null(DataType::Utf8), null(DataType::Utf8), null(DataType::Binary), null(DataType::Utf8)]);
         columns.extend([text("replace"), text(scope), null(DataType::Utf8)]);
-        columns.extend([Arc::new(Int32Array::from(vec![1])) as ArrayRef, null(DataType::Int64)]);
+        columns.extend([Arc::new(Int32Array::from(vec![self.incarnation])) as ArrayRef, null(DataType::Int64)]);
         Prepared {
             columns,
             rows: 1,
@@ -382,15 +391,28 @@ fn version_text(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     arrow::compute::cast(column, &DataType::Utf8)
 }
 
-/// Microseconds since 1970 UTC as `2026-06-30T16:00:00.000000Z`: texts of one length, in the order of time.
+/// Microseconds since 1970 UTC as `2026-06-30T16:00:00.000000Z`: texts of one length, in the order of time. Written by hand, as it is
+/// done for every row, and a general formatter costs as much as decoding the row.
 fn time_text(time: i64) -> String {
-    let text = chrono::DateTime::from_timestamp_micros(time)
-        .filter(|at| (0..=9999).contains(&chrono::Datelike::year(at)))
-        .map(|at| at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
-    // Before and after all years of four digits.
-    text.unwrap_or_else(|| {
-        format!("{}{:020}", if time < 0 { '!' } else { '~' }, i128::from(time) - i128::from(i64::MIN))
-    })
+    let at = chrono::DateTime::from_timestamp_micros(time).filter(|at| (0..=9999).contains(&at.year()));
+    let Some(at) = at else {
+        // Before and after all years of four digits.
+        let sign = if time < 0 { '!' } else { '~' };
+        return format!("{sign}{:020}", i128::from(time) - i128::from(i64::MIN));
+    };
+    let mut text = String::with_capacity("2026-06-30T16:00:00.000000Z".len());
+    let mut number = |value: u32, digits: u32, end: char| {
+        text.extend((0..digits).rev().map(|place| char::from(b'0' + (value / 10_u32.pow(place) % 10) as u8)));
+        text.push(end);
+    };
+    number(at.year().unsigned_abs(), 4, '-');
+    number(at.month(), 2, '-');
+    number(at.day(), 2, 'T');
+    number(at.hour(), 2, ':');
+    number(at.minute(), 2, ':');
+    number(at.second(), 2, '.');
+    number(at.timestamp_subsec_micros(), 6, 'Z');
+    text
 }
 
 /// Per row, a hash of everything in it but its place.
@@ -479,5 +501,6 @@ mod tests {
         let texts: Vec<_> = times.iter().map(|time| time_text(*time)).collect();
         assert!(texts.is_sorted(), "{texts:?}");
         assert_eq!(texts[4], "1970-01-01T00:00:00.500000Z");
+        assert_eq!(time_text(1_782_836_645_012_345), "2026-06-30T16:24:05.012345Z");
     }
 }

@@ -7,14 +7,16 @@ use serde::Serialize;
 use tributary_clean::stage::Reason;
 use tributary_connector::Retry;
 use tributary_engine::{Options, Session};
-use tributary_lake::{Claims, Lake, Lease, Location, RunRecord, StageLog, StreamId, StreamLog, TableName, fault};
+use tributary_lake::{
+    Claims, Lake, Lease, Location, RunRecord, StageLog, StreamId, StreamLog, Table, TableName, Upkeep, fault,
+};
 
 use crate::claims::{self, Share};
 use crate::config::MaxRejected;
 use crate::observe::{Note, Observer};
 use crate::project::{Project, RunDate};
 use crate::sync::{Report, Sync};
-use crate::{Diagnostic, raw, schema_event};
+use crate::{Diagnostic, raw, schema_event, undo, upkeep};
 
 /// What ends a run.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,8 @@ pub enum Error {
     Arrow(#[from] arrow::error::ArrowError),
     #[error("a temporary folder could not be made")]
     Folder(#[source] std::io::Error),
+    #[error("no run `{0}` of this lake has read anything that is still known")]
+    NoRun(String),
     #[error("a part of the program broke off: {0}")]
     Panic(String),
 }
@@ -45,6 +49,7 @@ impl Error {
             Self::Engine(tributary_engine::Error::Ledger { .. }) => {
                 Some("nothing of it is committed; run again, and report it if it stays".into())
             }
+            Self::NoRun(_) => Some("`tributary runs LAKE` lists them; what a run read is known for 29 days".into()),
             _ => None,
         }
     }
@@ -79,6 +84,8 @@ pub struct Summary {
     /// When a stream whose source wants to be left alone may go on; a run before that asks in vain.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Upkeep::is_empty")]
+    pub upkeep: Upkeep,
     /// What could not be taken, in words.
     pub errors: Vec<String>,
     pub warnings: Vec<String>,
@@ -132,7 +139,7 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
             if let Some(lake) = &lake
                 && let Some(table) = lake.table(&name).await?
             {
-                let log = StreamLog::open(lake, &table, stream_id(&source.name, &stream.name)).await?;
+                let log = standing(lake, &table, &source.name, &stream.name).await?;
                 if let Some(epoch) = log.epoch {
                     epochs.insert(name, rows_so_far(&log.totals));
                     reason = format!(
@@ -151,6 +158,10 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
     };
     let share = claims::share(project, claims, &options.take_over).map_err(Error::Input)?;
     let Some(lake) = lake else {
+        let pipeline = &project.pipeline;
+        if project.mappings.is_empty() && pipeline.merge.is_none() && pipeline.mart.is_none() {
+            return Ok(plan);
+        }
         for stage in ["clean", "identity", "customer", "mart"] {
             plan.steps.push(Step {
                 stage: stage.into(),
@@ -160,6 +171,9 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
         }
         return Ok(plan);
     };
+    if !derives(project, &lake).await? {
+        return Ok(plan);
+    }
     let reasons = tributary_clean::stage::plan(&lake, &project.mappings, &epochs, &share.others).await?;
     let mut touched = false;
     let mut ids: Vec<&String> = project.mappings.iter().map(|mapping| &mapping.id).collect();
@@ -213,12 +227,21 @@ fn describe(project: &Project, id: &str, reason: &Reason) -> String {
 /// How many rows a stream's commits have added: what the stage that reads them remembers. An epoch that only moved positions
 /// (a file that was renamed) does not move it.
 fn rows_so_far(totals: &BTreeMap<String, u64>) -> i64 {
-    let rows: u64 = ["written", "rejected", "withdrawn"].iter().filter_map(|name| totals.get(*name)).sum();
+    let rows: u64 = ["written", "rejected", "withdrawn", "retracted"].iter().filter_map(|name| totals.get(*name)).sum();
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-fn stream_id(source: &str, stream: &str) -> StreamId {
-    StreamId { source: source.into(), stream: stream.into(), incarnation: 1 }
+/// Whether there is anything to derive: a pipeline that maps nothing, on a lake where nothing was mapped before, only reads.
+async fn derives(project: &Project, lake: &Lake) -> Result<bool, Error> {
+    let pipeline = &project.pipeline;
+    let declared = !project.mappings.is_empty() || pipeline.merge.is_some() || pipeline.mart.is_some();
+    Ok(declared || StageLog::peek(lake, tributary_clean::stage::STAGE).await?.next_number() > 1)
+}
+
+/// A stream as it stands on its table.
+async fn standing(lake: &Lake, table: &Table, source: &str, stream: &str) -> Result<StreamLog, Error> {
+    let id = StreamId::live(lake, table, source, stream).await?;
+    Ok(StreamLog::open(lake, table, id).await?)
 }
 
 /// Runs the pipeline once.
@@ -231,7 +254,9 @@ pub async fn run(project: &Project, options: &RunOptions, observer: &dyn Observe
     let seed = project.pipeline.seed.as_ref().map(|seed| seed.value.as_str());
     let lake = Lake::open_or_create(location, seed).await?;
     let name = &project.pipeline.name.value;
-    let lease = Lease::take(&lake, "run", &format!("a run of `{name}`")).await?;
+    let queued = |holder: &str| observer.note(Note::Queued { behind: holder });
+    let lease = Lease::take_when_free(&lake, "run", &format!("a run of `{name}`"), queued).await?;
+    let lake = lake.under(&lease);
     let before = lake.claims().await?;
     let share = match claims::share(project, before.clone(), &options.take_over) {
         Ok(share) => share,
@@ -246,7 +271,18 @@ pub async fn run(project: &Project, options: &RunOptions, observer: &dyn Observe
     let started = Utc::now();
     let run_id = uuid::Uuid::new_v4().to_string();
     let mut summary = Summary { run: run_id, ..Summary::default() };
-    let outcome = stages(project, options, observer, &lake, &share, &mut summary).await;
+    let mut outcome = stages(project, options, observer, &lake, &share, &mut summary).await;
+    if outcome.is_ok() {
+        match upkeep::after_run(&lake, &lease).await {
+            Ok(done) => {
+                summary.tables.extend(done.versions.clone());
+                summary.upkeep = done;
+            }
+            Err(e @ tributary_lake::Error::Lost(_)) => outcome = Err(e.into()),
+            // The run's own work is done; the next run tries again.
+            Err(e) => summary.warnings.push(format!("the lake could not be tidied up: {e}")),
+        }
+    }
     let status = match &outcome {
         Err(_) => "failed",
         Ok(()) if !summary.errors.is_empty() => "incomplete",
@@ -285,6 +321,7 @@ async fn stages(
 ) -> Result<(), Error> {
     let session = session(project, lake)?;
     let mut epochs = BTreeMap::new();
+    let mut retracted = BTreeMap::new();
     for source in &project.sources {
         if let Some(e) = &source.undiscovered {
             let hint = e.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
@@ -329,6 +366,7 @@ async fn stages(
             summary.new |= report.batches > 0;
             let table = raw::table_name(&source.name, &stream.name);
             epochs.insert(table.clone(), rows_so_far(&report.totals));
+            retracted.insert(table.clone(), report.retracted.clone());
             summary.tables.insert(table, report.version);
             for (partition, message, hint) in &report.errors {
                 let hint = hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
@@ -347,17 +385,24 @@ async fn stages(
             let table = lake.table(&mapping.raw).await?.ok_or_else(|| {
                 tributary_lake::Error::NoTable(format!("{}, which {} is made from", mapping.raw, mapping.id))
             })?;
-            let log = StreamLog::open(lake, &table, stream_id(&mapping.source, &mapping.stream)).await?;
+            let log = standing(lake, &table, &mapping.source, &mapping.stream).await?;
             epochs.insert(mapping.raw.clone(), rows_so_far(&log.totals));
+            retracted.insert(mapping.raw.clone(), undo::retracted(&log));
             summary.tables.insert(mapping.raw.clone(), table.version());
         }
     }
 
+    if !derives(project, lake).await? {
+        return Ok(());
+    }
     let stage = |name: &'static str| observer.note(Note::Stage { name });
     let done = |name: &'static str, new: bool| observer.note(Note::StageDone { name, new });
     stage("clean");
-    let clean =
-        tributary_clean::stage::run(lake, &session, &project.mappings, &epochs, &share.others, &summary.run).await?;
+    let mut mappings = project.mappings.clone();
+    for mapping in &mut mappings {
+        mapping.retracted = retracted.get(&mapping.raw).cloned().unwrap_or_default();
+    }
+    let clean = tributary_clean::stage::run(lake, &session, &mappings, &epochs, &share.others, &summary.run).await?;
     done("clean", !clean.ran.is_empty());
     let reasons: Vec<_> =
         clean.ran.iter().map(|(id, reason)| format!("{id}: {}", describe(project, id, reason))).collect();

@@ -30,9 +30,12 @@ use crate::observe::{Note, Observer};
 use crate::raw::{self, Place, Prepared, Shape};
 use crate::run::Error;
 use crate::schema_event;
+use crate::undo;
 
+/// What is ours among a stream's positions begins so.
+const OURS: &str = "tributary:";
 /// Bytes of a segment kept in memory before it gets files of its own, and of a batch before it is written.
-const HELD_BYTES: usize = 32 << 20;
+const HELD_BYTES: usize = 8 << 20;
 /// How many keys are remembered to find rows sent twice in one batch.
 const REMEMBERED_KEYS: usize = 4_000_000;
 /// Rows that are written to a file at once, at least.
@@ -77,6 +80,9 @@ pub struct Report {
     /// What ended the reading before the stream's end. What was committed until then stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<Stopped>,
+    /// Commits of the stream that no longer count, first and last of each stretch.
+    #[serde(skip)]
+    pub retracted: Vec<(i64, i64)>,
     /// Columns that the source shows differently than before: name and how.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<(String, &'static str)>,
@@ -117,8 +123,11 @@ impl Sync<'_> {
     /// What ended the reading. What was committed stays; the next run goes on from there.
     pub async fn stream(&self, source: &str, connector: &dyn Connector, stream: &Stream) -> Result<Report, Error> {
         self.observer.note(Note::Stream { source, stream: &stream.name });
-        let id = StreamId { source: source.into(), stream: stream.name.clone(), incarnation: 1 };
         let there = self.lake.table(&raw::table_name(source, &stream.name)).await?;
+        let id = match &there {
+            Some(table) => StreamId::live(self.lake, table, source, &stream.name).await?,
+            None => StreamId { source: source.into(), stream: stream.name.clone(), incarnation: 1 },
+        };
         let known = match &there {
             Some(table) => Some((table.version(), StreamLog::open(self.lake, table, id.clone()).await?)),
             None => None,
@@ -139,18 +148,21 @@ impl Sync<'_> {
         let layout = layout.adopt(table.schema());
         let stream = &layout.stream;
         let spec = raw::spec(source, &stream.name, &layout.table);
-        let log = match known {
+        let mut log = match known {
             Some((version, log)) if version == table.version() => log,
             _ => StreamLog::open(self.lake, &table, id).await?,
         };
+        log.run = Some(self.run.to_owned());
         let state = log
             .positions
             .iter()
-            .filter(|(partition, _)| ![edge::NAME, schema_event::NAME].contains(&partition.as_str()))
+            .filter(|(partition, _)| !partition.starts_with(OURS))
             .map(|(p, at)| (Arc::from(p.as_str()), Position(at.clone())))
             .collect();
         let request = ReadRequest { stream: stream.clone(), state: State(state) };
-        let shape = Arc::new(Shape::new(spec.schema.clone(), stream, source, self.lake.key("source key")));
+        let secret = self.lake.key("source key");
+        let shape = Shape::new(spec.schema.clone(), stream, source, secret).in_incarnation(log.id.incarnation);
+        let shape = Arc::new(shape);
         let mut stopped = refused;
         let mut reader = None;
         if stopped.is_none() {
@@ -181,6 +193,7 @@ impl Sync<'_> {
                 epoch: 0,
                 errors: Vec::new(),
                 stopped: None,
+                retracted: Vec::new(),
                 columns: columns.into_iter().map(|found| (found.column, found.change.as_str())).collect(),
             },
         };
@@ -452,7 +465,11 @@ impl Work<'_> {
         if replaced_by.is_some() && !self.sync.accept_replace {
             self.sync.session.register(&self.table)?;
             let table = format!("raw.\"{}\"", self.table.name.name);
-            let of_scope = format!("FROM {table} WHERE _scope = '{}' AND _op = 'upsert'", scope.replace('\'', "''"));
+            let gone = undo::retracted(&self.log).into_iter();
+            let stands: String =
+                gone.map(|(first, last)| format!(" AND _commit NOT BETWEEN {first} AND {last}")).collect();
+            let scope_text = scope.replace('\'', "''");
+            let of_scope = format!("FROM {table} WHERE _scope = '{scope_text}' AND _op = 'upsert'{stands}");
             let (before, gone) = if self.shape.keyed() {
                 let none = HashSet::new();
                 let now = self.segment.keys.as_ref().unwrap_or(&none);
@@ -559,6 +576,11 @@ impl Work<'_> {
         if self.log.positions.get(schema_event::NAME) != Some(&self.shown) {
             batch.positions.insert(schema_event::NAME.into(), self.shown.clone());
         }
+        if let Some(cursor) = undo::cursor(&self.shape.stream)
+            && self.log.positions.get(undo::CURSOR) != Some(&cursor)
+        {
+            batch.positions.insert(undo::CURSOR.into(), cursor);
+        }
         if self.is_known(&batch) {
             self.add_counts(batch.counts);
             return Ok(());
@@ -639,6 +661,7 @@ impl Work<'_> {
         Report {
             table: self.table.name.to_string(),
             totals: self.log.totals.clone(),
+            retracted: undo::retracted(&self.log),
             version: self.table.version(),
             epoch,
             ..self.report

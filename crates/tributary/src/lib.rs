@@ -6,6 +6,10 @@ use std::process::ExitCode;
 
 use tributary_connector::Registry;
 
+/// A run makes and drops many small texts and arrays: a tenth of its time, and some memory, against the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// All our connectors.
 pub fn connectors() -> Registry {
     let mut registry = Registry::new();

@@ -1,48 +1,11 @@
 //! What a lake promises, tried on a local folder.
 
-#![expect(clippy::unwrap_used, reason = "a test may")]
-
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
 use serde_json::json;
-use tributary_lake::{
-    DataFile, Error, Lake, Lease, Location, RunRecord, StageCommit, StageLog, StreamId, StreamLog, TableChange,
-    TableName, TableSpec, TableWriter, WriterOptions,
-};
+use tributary_lake::{Error, Lease, RunRecord, StageCommit, StageLog, StreamLog, TableChange, TableName, TableSpec};
 
-async fn lake(folder: &tempfile::TempDir) -> Lake {
-    let location = Location::parse(folder.path().join("lake").to_str().unwrap()).unwrap();
-    Lake::open_or_create(location, Some("test")).await.unwrap()
-}
-
-fn spec(name: &str) -> TableSpec {
-    let plain = [("tributary.personal".to_owned(), "none".to_owned())];
-    let fields = vec![
-        Field::new("number", DataType::Int64, true).with_metadata(plain.into()),
-        Field::new("phone", DataType::Utf8, true),
-    ];
-    TableSpec { name: TableName::new("raw", name), schema: Arc::new(Schema::new(fields)) }
-}
-
-async fn write(lake: &Lake, spec: &TableSpec, numbers: &[i64]) -> Vec<DataFile> {
-    let phones: Vec<String> = numbers.iter().map(|n| format!("+86138{n:08}")).collect();
-    let columns: Vec<ArrayRef> =
-        vec![Arc::new(Int64Array::from(numbers.to_vec())), Arc::new(StringArray::from(phones))];
-    let mut writer = TableWriter::new(lake, spec, WriterOptions::default());
-    writer.write(&RecordBatch::try_new(spec.schema.clone(), columns).unwrap()).await.unwrap();
-    writer.finish().await.unwrap()
-}
-
-fn stream() -> StreamId {
-    StreamId { source: "shop".into(), stream: "orders".into(), incarnation: 1 }
-}
-
-fn at(position: u64) -> BTreeMap<String, serde_json::Value> {
-    [("file".to_owned(), json!(position))].into()
-}
+use crate::support::{at, lake, spec, stream, write};
 
 #[tokio::test]
 async fn rows_and_position_become_visible_together() {

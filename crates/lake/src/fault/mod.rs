@@ -3,6 +3,12 @@
 //! `TRIBUTARY_FAULT=kill:<point>:<n>` ends the process by SIGKILL the n-th time (from 1) it passes the point;
 //! `TRIBUTARY_FAULT=error:<point>:<n>` makes the n-th pass an error; `TRIBUTARY_FAULT=drop:<stage>` drops one row there.
 //! `TRIBUTARY_FAULT_LOG=<file>` appends the name of every point passed, so that a test knows which there are.
+//!
+//! [`Faulty`] is a store that fails, for tests that put one under a lake; it is never there by itself.
+
+mod store;
+
+pub use store::{Fault as StoreFault, Faulty, Plan};
 
 /// Passes a point where a process may end.
 ///
