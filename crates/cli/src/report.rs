@@ -74,6 +74,9 @@ pub fn render(summary: &Summary) -> String {
 
     match &summary.stages_of {
         Some(owner) => text.push_str(&format!("\nmerged\n  by pipeline `{owner}` of this lake, when it runs next\n")),
+        None if summary.tables.keys().all(|table| table.layer == "raw" || table.layer == "ops") => {
+            text.push_str("\nmerged\n  nothing: no stream is mapped (`[[map]]`)\n");
+        }
         None => text.push_str(&merged(summary)),
     }
 
