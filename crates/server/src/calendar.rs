@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_day_that_does_not_exist_is_made_up_for_at_its_end() {
-        assert_eq!(slots("0 12 30 12 *", "Pacific/Apia", "2011-12-01T00:00:00Z", 2), ["12-30T10:00", "12-29T23:00"]);
+        assert_eq!(slots("0 12 30 12 *", "Pacific/Apia", "2011-12-01T00:00:00Z", 2), ["12-30T10:00", "12-29T22:00"]);
     }
 
     #[test]

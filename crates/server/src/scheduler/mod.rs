@@ -48,8 +48,9 @@ struct Known {
 struct Rhythm {
     source: Option<String>,
     calendar: Calendar,
-    /// The first slot that is not accounted for.
+    /// The first slot after the last that is accounted for, and that one.
     next: Option<DateTime<Utc>>,
+    upto: Option<DateTime<Utc>>,
 }
 
 impl Scheduler {
@@ -190,7 +191,10 @@ impl Scheduler {
         let (Some(known), Some(state)) = (self.jobs.get_mut(job), self.state.jobs.get(job)) else { return };
         for rhythm in &mut known.rhythms {
             let watched = state.watched.iter().find(|watched| watched.source == rhythm.source);
-            rhythm.next = watched.and_then(|watched| rhythm.calendar.next(watched.upto));
+            let upto = watched.map(|watched| watched.upto);
+            if rhythm.upto != upto {
+                (rhythm.upto, rhythm.next) = (upto, upto.and_then(|upto| rhythm.calendar.next(upto)));
+            }
         }
     }
 
@@ -217,7 +221,7 @@ fn rhythms(job: &Job) -> Result<Vec<Rhythm>, Problem> {
     job.schedules()
         .map(|(source, schedule)| {
             let calendar = Calendar::new(&schedule.cron, schedule.timezone)?;
-            Ok(Rhythm { source: source.map(str::to_owned), calendar, next: None })
+            Ok(Rhythm { source: source.map(str::to_owned), calendar, next: None, upto: None })
         })
         .collect()
 }

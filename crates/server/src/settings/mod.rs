@@ -20,7 +20,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Allow an address in `listen` that others than this machine can reach. There is no login. Default: `false`.
     pub listen_anywhere: bool,
-    /// Names that the server may be asked by (the `Host` of a request), besides `localhost` and addresses of this machine.
+    /// Names that the server may be asked by (the `Host` of a request), besides `localhost` and bare addresses.
     pub hosts: Vec<String>,
     /// Runs at the same time, over all pipelines. Default: the number of cores.
     pub max_concurrent: usize,
