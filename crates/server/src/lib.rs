@@ -38,5 +38,5 @@ pub use runner::{Exit, Outcome, Runner, Running, Start};
 pub use serve::serve;
 pub use server::{Handle, Parts, Server};
 pub use settings::{Address, Misfire, Overlap, Policy, PolicyTable, Settings, Target};
-pub use status::{JobStatus, RunStatus, Status};
+pub use status::{JobStatus, ProcessStatus, RunStatus, Status};
 pub use stop::{Stop, by_signals};

@@ -13,7 +13,7 @@ use crate::scheduler::Scheduler;
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
     pub now: DateTime<Utc>,
-    pub process: Process,
+    pub process: ProcessStatus,
     /// Why runs are not started at their times, if they are not.
     pub unready: Option<String>,
     pub jobs: Vec<JobStatus>,
@@ -23,7 +23,7 @@ pub struct Status {
 
 /// The process, since it was started.
 #[derive(Debug, Clone, Serialize)]
-pub struct Process {
+pub struct ProcessStatus {
     pub started: DateTime<Utc>,
     /// Files that were found broken after an edit, or at the start.
     pub reload_errors: u64,
@@ -66,7 +66,7 @@ impl Status {
         now: DateTime<Utc>,
         scheduler: &Scheduler,
         problems: &BTreeMap<PathBuf, String>,
-        process: Process,
+        process: ProcessStatus,
         unready: Option<String>,
     ) -> Self {
         let nothing = JobState::default();

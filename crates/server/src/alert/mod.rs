@@ -56,14 +56,17 @@ impl Alert {
 #[derive(Clone)]
 pub struct Alerter {
     targets: Vec<Target>,
-    http: reqwest::Client,
+    /// There if a target is a webhook.
+    http: Option<reqwest::Client>,
 }
 
 impl Alerter {
     /// # Errors
     /// If TLS cannot be set up.
     pub fn new(targets: Vec<Target>) -> Result<Self, Error> {
-        let http = webhook::client().map_err(|e| Error::new("could not set up TLS for webhooks").source(e))?;
+        let has_webhooks = targets.iter().any(|target| target.webhook.is_some());
+        let http = has_webhooks.then(webhook::client).transpose();
+        let http = http.map_err(|e| Error::new("could not set up TLS for webhooks").source(e))?;
         Ok(Self { targets, http })
     }
 
@@ -86,10 +89,10 @@ impl Alerter {
 
     async fn try_to_tell(&self, target: &Target, body: &str) -> Result<(), String> {
         let work = async {
-            match (&target.webhook, &target.command) {
-                (Some(address), _) => webhook::post(&self.http, address, target.token.as_ref(), body).await,
-                (None, Some(argv)) => command::run(argv, body).await,
-                (None, None) => Ok(()),
+            match (&target.webhook, &self.http, &target.command) {
+                (Some(address), Some(http), _) => webhook::post(http, address, target.token.as_ref(), body).await,
+                (_, _, Some(argv)) => command::run(argv, body).await,
+                _ => Ok(()),
             }
         };
         let limit = target.timeout;

@@ -31,7 +31,7 @@ pub struct Core {
     /// Why the history could not be written the last time.
     unwritten: Option<String>,
     turned: Instant,
-    process: status::Process,
+    process: status::ProcessStatus,
 }
 
 impl Core {
@@ -45,7 +45,7 @@ impl Core {
             stale: true,
             unwritten: None,
             turned: Instant::now(),
-            process: status::Process { started: now, reload_errors: 0, alerts: 0, alerts_untold: 0 },
+            process: status::ProcessStatus { started: now, reload_errors: 0, alerts: 0, alerts_untold: 0 },
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tributary_server::history::{End, Record};
 
-use crate::support::{Fault, Script, World, code, minutes};
+use crate::support::{Fault, Script, Served, World, code, minutes};
 
 const START: &str = "2026-03-09T09:30:00";
 const END: &str = "2026-03-09T16:30:00";
@@ -12,6 +12,7 @@ const END: &str = "2026-03-09T16:30:00";
 fn world() -> World {
     let mut world = World::new(START, |_, n| Script { takes: minutes(7), outcome: code(i32::from(n % 5 == 3)) });
     world.settings.defaults.retries = Some(1);
+    world.settings.reload = minutes(60);
     world.write("a", "cron = \"0 * * * *\"\nsources = [\"x\", \"y\"]\nown = { x = \"*/30 * * * *\" }");
     world.write("b", "lake = \"a\"\ncron = \"0 */2 * * *\"");
     world
@@ -74,14 +75,14 @@ async fn a_crash_at_any_write_loses_and_doubles_no_slot() {
             world.disk.fail(n, fault);
             // The very first write may fail: then there is no server yet.
             if let Ok(server) = world.server() {
-                let served = crate::support::Served::new(server);
+                let served = Served::new(server.tick(minutes(1)));
                 while !world.disk.is_dead() {
-                    tokio::time::sleep(minutes(1) / 60).await;
+                    tokio::time::sleep(minutes(1) / 2).await;
                 }
                 served.crash().await;
             }
             world.disk.mend();
-            let served = world.serve();
+            let served = Served::new(world.server().unwrap().tick(minutes(1)));
             world.reach(END).await;
             tokio::time::sleep(minutes(1)).await;
             served.crash().await;

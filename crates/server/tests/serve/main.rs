@@ -3,8 +3,13 @@
 mod oracle;
 mod support;
 
+mod alerts;
 mod calendar;
 mod crashes;
 mod midnight;
 mod policies;
+#[cfg(unix)]
+mod process;
+mod reload;
+mod web;
 mod year;

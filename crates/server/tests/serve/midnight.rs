@@ -10,6 +10,7 @@ use crate::support::{Script, Served, World, minutes};
 async fn a_thousand_pipelines_at_midnight_all_run_within_the_caps() {
     let mut world = World::new("2026-03-09T23:59:30", |_, _| Script::takes(minutes(1)));
     world.settings.max_concurrent = 8;
+    world.settings.reload = minutes(60);
     for n in 0..1000 {
         // Ten of them share a lake.
         world.write(&format!("p{n:04}"), &format!("lake = \"lake {}\"\ncron = \"0 0 * * *\"", n / 10));
