@@ -23,14 +23,32 @@ type Counters = Family<Labels, Counter>;
 /// If a metric cannot be written, which none of ours can.
 pub fn encode(status: &Status) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("tributary");
+    let process = &status.process;
+    let ready = u8::from(status.unready.is_none());
+    for (name, help, value) in [
+        ("process_start_seconds", "When the server was started, since 1970", seconds(process.started)),
+        ("ready", "Whether runs are started at their times", f64::from(ready)),
+        ("broken_files", "Files that cannot be read as pipelines", number(status.problems.len())),
+    ] {
+        let gauge = Gauge::<f64, AtomicU64>::default();
+        gauge.set(value);
+        registry.register(name, help, gauge);
+    }
+    for (name, help, value) in [
+        ("reload_errors", "Files found broken after an edit or at the start", process.reload_errors),
+        ("alerts", "Alerts sent", process.alerts),
+        ("alerts_untold", "Alerts that did not reach someone", process.alerts_untold),
+    ] {
+        let counter = <Counter>::default();
+        counter.inc_by(value);
+        registry.register(name, help, counter);
+    }
+
     let mut gauge = |name: &str, help: &str| {
         let family = Gauges::default();
         registry.register(name, help, family.clone());
         family
     };
-    let start = gauge("process_start_seconds", "When the server was started, since 1970");
-    let ready = gauge("ready", "Whether runs are started at their times");
-    let broken = gauge("broken_files", "Files that cannot be read as pipelines");
     let last_success = gauge("pipeline_last_success_seconds", "When the last run that succeeded ended, since 1970");
     let last_duration = gauge("pipeline_last_duration_seconds", "How long the last run took");
     let next_slot = gauge("pipeline_next_slot_seconds", "When the next slot is due, since 1970");
@@ -42,21 +60,11 @@ pub fn encode(status: &Status) -> Result<String, std::fmt::Error> {
         registry.register(name, help, family.clone());
         family
     };
-    let reload_errors = counter("reload_errors", "Files found broken after an edit or at the start");
-    let alerts = counter("alerts", "Alerts sent");
-    let alerts_untold = counter("alerts_untold", "Alerts that did not reach someone");
     let runs = counter("pipeline_runs", "Ended runs, by how they ended");
     let slots = counter("pipeline_slots", "Slots that a run was queued for");
     let missed = counter("pipeline_slots_missed", "Slots that went by while the server was not there");
     let skipped = counter("pipeline_slots_skipped", "Slots left out as the run before was still going");
 
-    let process = || Labels::new();
-    set(&start, process(), seconds(status.process.started));
-    set(&ready, process(), f64::from(u8::from(status.unready.is_none())));
-    set(&broken, process(), number(status.problems.len()));
-    add(&reload_errors, process(), status.process.reload_errors);
-    add(&alerts, process(), status.process.alerts);
-    add(&alerts_untold, process(), status.process.alerts_untold);
     for job in &status.jobs {
         let labels = || vec![("pipeline", job.name.clone())];
         let times = [(&last_success, job.last_success), (&next_slot, job.next_slot)];

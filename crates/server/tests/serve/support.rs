@@ -207,10 +207,12 @@ pub struct Went {
     pub from: DateTime<Utc>,
 }
 
+type ScriptFn = dyn Fn(&Start, usize) -> Script + Send + Sync;
+
 /// Runs that follow a script.
 pub struct TestRunner {
     clock: Arc<SetClock>,
-    script: Box<dyn Fn(&Start, usize) -> Script + Send + Sync>,
+    script: Box<ScriptFn>,
     stage: Arc<Mutex<Stage>>,
 }
 
