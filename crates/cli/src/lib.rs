@@ -18,6 +18,7 @@ mod report;
 mod run;
 mod runs;
 mod scaffold;
+mod serve;
 mod sheet;
 mod undo;
 mod why;
@@ -76,6 +77,9 @@ enum Command {
         /// Let a file of this `source.stream` be replaced by content that withdraws over half of its records.
         #[arg(long, value_name = "SOURCE.STREAM")]
         accept_replace: Vec<String>,
+        /// Read only these sources; the others stand where they stood.
+        #[arg(long, value_name = "SOURCE")]
+        source: Vec<String>,
         /// Make the sources and stages of this pipeline of the lake one's own: it is gone, or has been renamed.
         #[arg(long, value_name = "PIPELINE")]
         take_over: Vec<String>,
@@ -88,6 +92,21 @@ enum Command {
         /// The ledger as JSON on stdout.
         #[arg(long)]
         json: bool,
+    },
+    /// Run pipelines at the times their files say, until it is stopped.
+    Serve {
+        /// Pipeline files, and folders of them.
+        #[arg(default_value = ".")]
+        paths: Vec<PathBuf>,
+        /// Where health and metrics are served.
+        #[arg(long, value_name = "ADDRESS")]
+        listen: Option<std::net::SocketAddr>,
+        /// The folder of the server's history; one server's own.
+        #[arg(long, value_name = "FOLDER")]
+        state: Option<PathBuf>,
+        /// The settings: see docs/operating.md.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// List the runs of a lake, newest first: what they read and wrote, and how they ended.
     Runs {
@@ -204,8 +223,10 @@ pub fn main(registry: Registry, extras: &[Extra]) -> ExitCode {
         Ok(arguments) => arguments,
         Err(e) => e.exit(),
     };
+    // A server's log is all that is seen of it; a command's is for those who look for a mistake.
+    let level = if matches!(arguments.command, Command::Serve { .. }) { "tributary_server=info" } else { "off" };
     let filter = tracing_subscriber::EnvFilter::try_from_env("TRIBUTARY_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     // Two providers come with the object stores; one has to be chosen. Someone else's choice is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -232,10 +253,13 @@ async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
         }
         Command::Check { pipeline, json } => check::check(&pipeline, registry, json, colour).await,
         Command::Plan { pipeline, json } => check::plan(&pipeline, registry, json, colour).await,
-        Command::Run { pipeline, accept_replace, take_over, date, wait, json } => {
+        Command::Run { pipeline, accept_replace, source, take_over, date, wait, json } => {
             let date = date.map_or(RunDate::Today, RunDate::Given);
-            let options = RunOptions { accept_replace, take_over, date };
+            let options = RunOptions { accept_replace, sources: source, take_over, date };
             run::run(&pipeline, registry, options, run::Manner { json, colour, wait }).await
+        }
+        Command::Serve { paths, listen, state, config } => {
+            serve::serve(paths, listen, state, config.as_deref(), colour).await
         }
         Command::Runs { lake, limit, json } => runs::runs(&lake, limit, json).await,
         Command::Undo { lake, run, no_reread, json } => undo::undo(&lake, &run, !no_reread, json).await,

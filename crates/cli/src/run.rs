@@ -26,6 +26,11 @@ pub async fn run(path: &Path, registry: &Registry, options: RunOptions, manner: 
         Ok(project) => project,
         Err(diagnostics) => return check::show(&diagnostics, colour),
     };
+    if let Some(unknown) = options.sources.iter().find(|name| project.pipeline.source(name).is_none()) {
+        let known: Vec<_> = project.pipeline.sources.iter().map(|source| source.name.value.as_str()).collect();
+        eprintln!("error: the pipeline has no source `{unknown}`\n  hint: known: {}", known.join(", "));
+        return Exit::Input;
+    }
     let outcome = tributary_pipeline::run(&project, &options, progress.as_ref()).await;
     progress.finish();
     let summary = match outcome {

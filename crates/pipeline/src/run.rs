@@ -60,6 +60,8 @@ impl Error {
 pub struct RunOptions {
     /// Streams, `source.stream`, whose files may be replaced by ones that withdraw over half of their keys.
     pub accept_replace: Vec<String>,
+    /// Only these sources are read; all if there is none.
+    pub sources: Vec<String>,
     /// Pipelines of the lake whose sources and stages become this one's.
     pub take_over: Vec<String>,
     pub date: RunDate,
@@ -322,7 +324,8 @@ async fn stages(
     let session = session(project, lake)?;
     let mut epochs = BTreeMap::new();
     let mut retracted = BTreeMap::new();
-    for source in &project.sources {
+    let wanted = |name: &String| options.sources.is_empty() || options.sources.contains(name);
+    for source in project.sources.iter().filter(|source| wanted(&source.name)) {
         if let Some(e) = &source.undiscovered {
             let hint = e.hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
             let what = format!("source `{}` could not be looked at: {e}{hint}", source.name);
@@ -379,12 +382,19 @@ async fn stages(
     if let Some(table) = lake.table(&schema_event::table()).await? {
         summary.tables.insert(schema_event::table(), table.version());
     }
-    // Streams whose source could not be looked at stand where they stood.
+    // Streams whose source could not be looked at, or was not to be, stand where they stood.
+    let mut mappings = project.mappings.clone();
     for mapping in &project.mappings {
         if !epochs.contains_key(&mapping.raw) {
-            let table = lake.table(&mapping.raw).await?.ok_or_else(|| {
-                tributary_lake::Error::NoTable(format!("{}, which {} is made from", mapping.raw, mapping.id))
-            })?;
+            let Some(table) = lake.table(&mapping.raw).await? else {
+                if !wanted(&mapping.source) {
+                    // Its turn has not come yet.
+                    mappings.retain(|other| other.id != mapping.id);
+                    continue;
+                }
+                let what = format!("{}, which {} is made from", mapping.raw, mapping.id);
+                return Err(tributary_lake::Error::NoTable(what).into());
+            };
             let log = standing(lake, &table, &mapping.source, &mapping.stream).await?;
             epochs.insert(mapping.raw.clone(), rows_so_far(&log.totals));
             retracted.insert(mapping.raw.clone(), undo::retracted(&log));
@@ -398,7 +408,6 @@ async fn stages(
     let stage = |name: &'static str| observer.note(Note::Stage { name });
     let done = |name: &'static str, new: bool| observer.note(Note::StageDone { name, new });
     stage("clean");
-    let mut mappings = project.mappings.clone();
     for mapping in &mut mappings {
         mapping.retracted = retracted.get(&mapping.raw).cloned().unwrap_or_default();
     }
