@@ -93,18 +93,30 @@ async fn a_crash_at_any_write_loses_and_doubles_no_slot() {
 
 #[tokio::test(start_paused = true)]
 async fn a_full_disk_starts_nothing_and_is_caught_up_with() {
-    let world = world();
-    let served = world.serve();
-    world.reach("2026-03-09T11:50:00").await;
-    let before = world.runner.went().len();
-    world.disk.fail(0, Fault::Torn);
-    world.reach("2026-03-09T12:45:00").await;
-    assert_eq!(world.runner.went().len(), before);
-    assert_eq!(served.handle.ready(), Err("the history cannot be written: the disk is full".to_owned()));
-    world.disk.mend();
-    world.reach("2026-03-09T12:46:00").await;
-    assert_eq!(served.handle.ready(), Ok(()));
-    world.reach("2026-03-09T13:10:00").await;
-    assert!(world.runner.went().len() > before);
-    served.crash().await;
+    for fault in [Fault::Before, Fault::Torn, Fault::After] {
+        let world = world();
+        let served = world.serve();
+        world.reach("2026-03-09T11:50:00").await;
+        let before = world.runner.went().len();
+        world.disk.fail(0, fault);
+        world.reach("2026-03-09T12:45:00").await;
+        assert_eq!(world.runner.went().len(), before);
+        assert_eq!(served.handle.ready(), Err("the history cannot be written: the disk is full".to_owned()));
+        world.disk.mend();
+        world.reach("2026-03-09T12:46:00").await;
+        assert_eq!(served.handle.ready(), Ok(()));
+        world.reach("2026-03-09T13:10:00").await;
+        assert!(world.runner.went().len() > before);
+        let known = served.handle.status();
+        served.crash().await;
+        // What was written before and after the fault is one history.
+        let again = world.serve();
+        tokio::time::sleep(minutes(1) / 60).await;
+        let found = again.handle.status();
+        again.crash().await;
+        let slots = |status: &tributary_server::Status| -> Vec<u64> {
+            status.jobs.iter().map(|job| job.counts.slots + job.counts.missed).collect()
+        };
+        assert_eq!(slots(&found), slots(&known), "{fault:?}");
+    }
 }
