@@ -1,4 +1,4 @@
-//! The commands that look at files and pipelines: `init`, `preview`, `connectors`, `schema`, `completions`.
+//! The commands that look at files and pipelines: `init`, `preview`, `connectors`, `schema`, `completions`; and `serve`.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -256,4 +256,59 @@ fn connectors_schema_and_completions_are_told() {
     assert!(schema["properties"]["sources"].is_object(), "{schema}");
     let script = tributary(here, &["completions", "bash"]).ends(0).out;
     assert!(script.contains("tributary") && script.contains("preview") && script.contains("--rows"));
+}
+
+/// What a server answers at `path`, status line first; nothing while it does not listen yet.
+fn asked(port: u16, path: &str) -> Option<String> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// Until `done` holds; a server that cannot get there is not waited for for ever.
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    for _ in 0..1_500 {
+        if done() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    panic!("{what} did not come to be");
+}
+
+#[test]
+fn a_served_pipeline_runs_at_its_time_and_the_server_stops_when_asked() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("till/1.csv", "id,name\n1,张伟\n");
+    let head = "name = \"minutely\"\nlake = \"lake\"\n[schedule]\ncron = \"* * * * *\"\ntimezone = \"Asia/Shanghai\"\n";
+    write("pipelines/p.toml", &format!("{head}[sources.till]\nconnector = \"files\"\npath = \"till/*.csv\"\n"));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let listen = format!("127.0.0.1:{port}");
+    let mut server = std::process::Command::new(env!("CARGO_BIN_EXE_tributary"))
+        .args(["serve", "pipelines", "--state", "state", "--listen", &listen])
+        .current_dir(folder.path())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("readiness", || asked(port, "/readyz").is_some_and(|answer| answer.starts_with("HTTP/1.1 200")));
+    let metrics = asked(port, "/metrics").unwrap();
+    assert!(metrics.contains("tributary_pipeline_next_slot_seconds{pipeline=\"minutely\"}"), "{metrics}");
+    let second =
+        tributary(folder.path(), &["serve", "pipelines", "--state", "state", "--listen", "127.0.0.1:0"]).ends(1);
+    second.tells("state");
+
+    let succeeded = "tributary_pipeline_runs_total{pipeline=\"minutely\",outcome=\"success\"} ";
+    until("a run", || asked(port, "/metrics").is_some_and(|metrics| metrics.contains(succeeded)));
+    assert_eq!(scenes::number(&folder.path().join("lake"), "select count(*) from raw.till_rows"), 1);
+    let asked_to = std::process::Command::new("kill").args(["-TERM", &server.id().to_string()]).status().unwrap();
+    assert!(asked_to.success());
+    assert_eq!(server.wait().unwrap().code(), Some(0));
 }
