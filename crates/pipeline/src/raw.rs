@@ -400,19 +400,21 @@ fn time_text(time: i64) -> String {
         let sign = if time < 0 { '!' } else { '~' };
         return format!("{sign}{:020}", i128::from(time) - i128::from(i64::MIN));
     };
-    let mut text = String::with_capacity("2026-06-30T16:00:00.000000Z".len());
-    let mut number = |value: u32, digits: u32, end: char| {
-        text.extend((0..digits).rev().map(|place| char::from(b'0' + (value / 10_u32.pow(place) % 10) as u8)));
-        text.push(end);
+    let mut text = *b"0000-00-00T00:00:00.000000Z";
+    let mut number = |place: std::ops::Range<usize>, mut value: u32| {
+        for digit in text[place].iter_mut().rev() {
+            *digit = b'0' + (value % 10) as u8;
+            value /= 10;
+        }
     };
-    number(at.year().unsigned_abs(), 4, '-');
-    number(at.month(), 2, '-');
-    number(at.day(), 2, 'T');
-    number(at.hour(), 2, ':');
-    number(at.minute(), 2, ':');
-    number(at.second(), 2, '.');
-    number(at.timestamp_subsec_micros(), 6, 'Z');
-    text
+    number(0..4, at.year().unsigned_abs());
+    number(5..7, at.month());
+    number(8..10, at.day());
+    number(11..13, at.hour());
+    number(14..16, at.minute());
+    number(17..19, at.second());
+    number(20..26, at.timestamp_subsec_micros());
+    str::from_utf8(&text).map(str::to_owned).unwrap_or_default()
 }
 
 /// Per row, a hash of everything in it but its place.
@@ -438,6 +440,27 @@ fn hash_into(hashes: &mut [u64], column: &dyn Array) -> Result<(), ArrowError> {
         let data = column.to_data();
         let values = data.buffers()[0].as_slice()[data.offset() * width..].chunks_exact(width);
         rows.zip(values).for_each(|((row, hash), value)| add(hash, column.is_valid(row).then_some(value)));
+    } else if let Some(group) = column.as_struct_opt() {
+        for (row, hash) in rows {
+            add(hash, column.is_valid(row).then_some(b"{".as_slice()));
+        }
+        for part in group.columns() {
+            hash_into(hashes, part)?;
+        }
+    } else if let Some(list) = column.as_list_opt::<i32>() {
+        // Each element by itself, then into its row: where a list ends counts as well.
+        let first = list.value_offsets().first().copied().unwrap_or_default() as usize;
+        let last = list.value_offsets().last().copied().unwrap_or_default() as usize;
+        let mut elements = vec![0; last - first];
+        hash_into(&mut elements, list.values().slice(first, last - first).as_ref())?;
+        for (row, hash) in rows {
+            let range = list.value_offsets()[row] as usize - first..list.value_offsets()[row + 1] as usize - first;
+            add(hash, column.is_valid(row).then_some(b"[".as_slice()));
+            for element in &elements[range] {
+                add(hash, Some(&element.to_le_bytes()));
+            }
+            add(hash, Some(b"]"));
+        }
     } else {
         let options = FormatOptions::default();
         let formatter = ArrayFormatter::try_new(column, &options)?;
@@ -494,6 +517,42 @@ fn reject_keyless(decoded: Decoded, keyless: &[usize], stream: &Stream) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Rows of one column whose content is the same, by place.
+    fn alike(column: ArrayRef) -> Vec<(usize, usize)> {
+        let mut hashes = vec![7; column.len()];
+        hash_into(&mut hashes, &column).unwrap();
+        let mut sliced = vec![7; column.len() - 1];
+        hash_into(&mut sliced, &column.slice(1, column.len() - 1)).unwrap();
+        assert_eq!(hashes[1..], sliced[..], "a row's hash does not depend on where it stands");
+        let pairs = (0..hashes.len()).flat_map(|a| (a + 1..hashes.len()).map(move |b| (a, b)));
+        pairs.filter(|(a, b)| hashes[*a] == hashes[*b]).collect()
+    }
+
+    #[test]
+    fn rows_with_lists_and_groups_are_alike_only_where_all_of_them_is() {
+        use arrow::array::{ListArray, StructArray};
+        use arrow::datatypes::Int32Type;
+        let lists = ListArray::from_iter_primitive::<Int32Type, _, _>([
+            Some(vec![Some(1), Some(2)]),
+            Some(vec![Some(1)]),
+            Some(vec![Some(2)]),
+            Some(vec![]),
+            None,
+            Some(vec![None]),
+            Some(vec![Some(1), Some(2)]),
+            Some(vec![Some(2), Some(1)]),
+        ]);
+        assert_eq!(alike(Arc::new(lists)), [(0, 6)]);
+        let field = |name: &str| Arc::new(Field::new(name, DataType::Utf8, true));
+        let texts = |texts: [Option<&str>; 5]| Arc::new(StringArray::from(texts.to_vec())) as ArrayRef;
+        let groups = StructArray::new(
+            vec![field("a"), field("b")].into(),
+            vec![texts([Some("x"), None, Some("x"), Some("xy"), None]), texts([None, Some("x"), None, None, None])],
+            Some(vec![true, true, true, true, false].into()),
+        );
+        assert_eq!(alike(Arc::new(groups)), [(0, 2)]);
+    }
 
     #[test]
     fn versions_by_time_are_texts_in_the_order_of_time() {
