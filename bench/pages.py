@@ -1,6 +1,6 @@
 """What it costs to read an API's pages into a committed table, beside dlt's `rest_api` writing them to Parquet.
 
-    bench/run pages [--pages 1000] [--rounds 3]
+    bench/run pages [--pages 1000] [--rounds 3] [--url http://127.0.0.1:9555/]
 
 Pages of 200 records, 74 MB in all with the default, served on 127.0.0.1. Both are timed as whole processes, processor
 seconds of user and system; Tributary decodes amounts as decimals and commits raw rows with ledger and state.
@@ -87,13 +87,13 @@ def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--pages", type=int, default=1_000)
     arguments.add_argument("--rounds", type=int, default=3)
+    arguments.add_argument("--url", help="of a server of the same pages that is there already")
     arguments.add_argument("--program", type=Path, default=Path("target/release/pages"))
     options = arguments.parse_args()
     if not options.program.exists():
         subprocess.check_call(["cargo", "build", "--release", "-p", "tributary", "-p", "pages"])
     program = options.program.resolve()
-    server = serve(options.pages)
-    url = f"http://127.0.0.1:{server.server_address[1]}/"
+    url = options.url or f"http://127.0.0.1:{serve(options.pages).server_address[1]}/"
     rows = options.pages * PER_PAGE
 
     figures: dict[str, list[tuple[float, float, float, int]]] = {}
