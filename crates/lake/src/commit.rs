@@ -36,6 +36,16 @@ impl Table {
     /// # Errors
     /// [`Error::Overtaken`] if the table carries neither `from` nor `to`; the store's error if it cannot be committed.
     pub async fn commit(&mut self, change: &Change, txn: &Txn, point: &str) -> Result<u64> {
+        let queue = self.queue.clone();
+        let _turn = match queue.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => {
+                let turn = queue.lock().await;
+                // Others have committed in the meantime.
+                self.reload().await?;
+                turn
+            }
+        };
         let mut failure = None;
         let mut before = None;
         for attempt in 0..TRIES {

@@ -1,5 +1,8 @@
 //! A lake: its place, its id, its seed, and the sequence of its commits.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use chrono::Utc;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
@@ -29,7 +32,11 @@ pub struct Lake {
     pub location: Location,
     pub info: LakeInfo,
     pub(crate) fence: Option<Fence>,
+    /// Per table, whose turn it is to commit: writers of one process line up, as each that loses a race has to look at all that won.
+    queues: Queues,
 }
+
+type Queues = Arc<Mutex<BTreeMap<TableName, Arc<tokio::sync::Mutex<()>>>>>;
 
 impl Lake {
     /// Opens the lake at `location`.
@@ -45,7 +52,7 @@ impl Lake {
         if info.format > FORMAT {
             return Err(Error::Format { what: "_tributary/lake.json".into(), format: info.format });
         }
-        Ok(Self { location, info, fence: None })
+        Ok(Self { location, info, fence: None, queues: Queues::default() })
     }
 
     /// Opens the lake, or makes it with `seed` (or a random one). A store that is not a local folder is tried first: it
@@ -74,6 +81,12 @@ impl Lake {
     /// The lake as the holder of a lease works on it: nothing is committed any more once another has taken the lease.
     pub fn under(&self, lease: &Lease) -> Self {
         Self { fence: Some(lease.fence()), ..self.clone() }
+    }
+
+    /// The queue of those who commit to a table.
+    pub(crate) fn queue(&self, table: &TableName) -> Arc<tokio::sync::Mutex<()>> {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(queues.entry(table.clone()).or_default())
     }
 
     /// Whether the lease under which the lake is worked on still holds.

@@ -80,6 +80,7 @@ pub struct Table {
     schema: SchemaRef,
     /// The lease under which it is worked on.
     pub(crate) fence: Option<Fence>,
+    pub(crate) queue: Arc<tokio::sync::Mutex<()>>,
 }
 
 pub(crate) fn is_personal(field: &Field) -> bool {
@@ -215,7 +216,8 @@ impl Table {
     fn from_delta(lake: &Lake, name: TableName, delta: DeltaTable) -> Result<Self> {
         let schema = delta.snapshot().map_err(Error::delta("load", &name))?.snapshot().arrow_schema();
         let schema = Arc::new(Schema::new(schema.fields().clone()));
-        Ok(Self { name, delta, schema, fence: lake.fence.clone() })
+        let queue = lake.queue(&name);
+        Ok(Self { name, delta, schema, fence: lake.fence.clone(), queue })
     }
 
     pub fn schema(&self) -> &SchemaRef {
