@@ -90,9 +90,19 @@ async fn all_streams(lake: &Lake, run: &str, reread: bool) -> Result<Undone, Err
         let name = raw::table_name(&source, &stream);
         let Some(mut table) = lake.table(&name).await? else { continue };
         let id = StreamId::live(lake, &table, &source, &stream).await?;
-        let mut log = StreamLog::open(lake, &table, id).await?;
-        let batches: Vec<_> =
-            log.history(lake, since).await?.into_iter().filter(|batch| batch.run.as_deref() == Some(run)).collect();
+        let mut log = StreamLog::open(lake, &table, id.clone()).await?;
+        // A stream that went back before has the run in an incarnation that it left.
+        let (mut then, mut batches) = (log.clone(), Vec::new());
+        for incarnation in (1..=id.incarnation).rev() {
+            if incarnation < id.incarnation {
+                then = StreamLog::open(lake, &table, StreamId { incarnation, ..id.clone() }).await?;
+            }
+            batches = then.history(lake, since).await?;
+            batches.retain(|batch| batch.run.as_deref() == Some(run));
+            if !batches.is_empty() {
+                break;
+            }
+        }
         let (Some(first), Some(last)) =
             (batches.iter().map(|b| b.commit).min(), batches.iter().map(|b| b.commit).max())
         else {
@@ -104,7 +114,7 @@ async fn all_streams(lake: &Lake, run: &str, reread: bool) -> Result<Undone, Err
         }
         let known = log.positions.get(CURSOR).and_then(Value::as_str) == Some(CONTENTS);
         let back = reread && !known;
-        one(lake, &mut table, &mut log, &batches, (first, last), back).await?;
+        one(lake, &mut table, &mut log, &then, &batches, (first, last), back).await?;
         undone.streams.push(UndoneStream {
             source,
             stream,
@@ -133,11 +143,12 @@ fn rows_of(batch: &Progress) -> u64 {
     ["written", "rejected"].iter().filter_map(|name| batch.counts.get(*name)).sum()
 }
 
-/// Retracts one stream's batches: the row and the positions become visible together.
+/// Retracts one stream's batches, which were read in the incarnation of `then`: the row and the positions become visible together.
 async fn one(
     lake: &Lake,
     table: &mut Table,
     log: &mut StreamLog,
+    then: &StreamLog,
     batches: &[Progress],
     commits: (i64, i64),
     back: bool,
@@ -147,7 +158,7 @@ async fn one(
     let mut positions = BTreeMap::from([(RETRACTED.to_owned(), json!(gone))]);
     let mut next = if back {
         let first = batches.iter().min_by_key(|batch| batch.epoch).and_then(|batch| batch.previous);
-        let mut before = log.positions_at(lake, first).await?;
+        let mut before = then.positions_at(lake, first).await?;
         // How the source looks now has been told.
         before.extend(log.positions.get(schema_event::NAME).map(|now| (schema_event::NAME.to_owned(), now.clone())));
         log.reborn(before)
