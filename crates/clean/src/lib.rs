@@ -5,13 +5,19 @@
 
 #![forbid(unsafe_code)]
 
+mod account;
+mod anew;
+mod change;
 mod check;
 pub mod functions;
 mod mapping;
 pub mod normalise;
+mod pieces;
 mod plan;
 mod split;
 pub mod stage;
+#[cfg(test)]
+mod stories;
 mod tables;
 
 pub use check::{Checker, ExpressionError};

@@ -101,6 +101,16 @@ impl Mapping {
         format!("TRUE{}", gone.collect::<String>())
     }
 
+    /// Whether several raw rows may make one record, as the lines of a ticket do.
+    pub(crate) fn folds(&self) -> bool {
+        !self.key.is_empty()
+    }
+
+    /// By which column the mapped rows, and the files made of them, are sorted: what changes with a raw row lies in one place.
+    pub(crate) fn place(&self) -> &'static str {
+        if self.folds() { "record_key" } else { "_source_key" }
+    }
+
     pub fn maps(&self, field: &str) -> Option<&Expr> {
         self.fields.iter().find(|(name, _)| name == field).map(|(_, expr)| expr)
     }

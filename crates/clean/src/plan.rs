@@ -1,6 +1,7 @@
 //! The query of a mapping. One row per current record (or element), with what it becomes, whether the filter keeps it and
 //! which rank it has among rows of its key; nothing is left out here, so that every record can be accounted for.
 
+use tributary_lake::TableName;
 use tributary_model::{Field, Normaliser};
 
 use crate::functions::name_of;
@@ -9,66 +10,123 @@ use crate::mapping::{Expr, Mapping, ident, literal};
 /// Orders all rows of a lake: the commit, then the row within.
 const SEQUENCE: &str = "t._commit * 4294967296 + t._row";
 
-/// Which raw rows are current: the newest of their key, not deleted, not withdrawn.
-///
-/// Defines `current`; `total`, `withdrawn` and the like are counted by [`count_sql`].
-fn current(mapping: &Mapping) -> String {
-    let raw = format!("{}.{}", ident(&mapping.raw.layer), ident(&mapping.raw.name));
-    let stands = mapping.stands();
-    let live = format!(
-        "withdrawn AS (SELECT t._scope AS scope, max({SEQUENCE}) AS sequence FROM {raw} t \
-         WHERE t._op = 'replace' AND {stands} GROUP BY t._scope), \
-         live AS (SELECT t._source_key AS _source_key, t._version AS _version, t._commit AS _commit, t._row AS _row, \
-         t._op AS _op FROM {raw} t LEFT JOIN withdrawn w ON t._scope = w.scope \
-         WHERE t._op IN ('upsert', 'delete') AND {stands} AND (w.sequence IS NULL OR {SEQUENCE} > w.sequence))"
-    );
-    let picked = if mapping.keyed {
-        "picked AS (SELECT _commit AS c, _row AS r FROM (SELECT _commit, _row, _op, row_number() OVER (PARTITION BY \
-         _source_key ORDER BY _version DESC NULLS LAST, _commit DESC, _row DESC) AS rank FROM live) \
-         WHERE rank = 1 AND _op = 'upsert')"
-    } else {
-        "picked AS (SELECT _commit AS c, _row AS r FROM live WHERE _op = 'upsert')"
-    };
-    format!("{live}, {picked}, current AS (SELECT t.* FROM {raw} t JOIN picked p ON t._commit = p.c AND t._row = p.r)")
+/// The raw rows that a query is about: a table, and which of its scopes were withdrawn until when (`scope`, `sequence`).
+#[derive(Debug, Clone)]
+pub struct Rows {
+    pub table: TableName,
+    /// `None` where nothing was withdrawn.
+    pub withdrawn: Option<TableName>,
+    /// A condition on a row `t`: others are as if they were not there.
+    pub only: String,
 }
 
-/// Counts of the raw rows, in one row: all, live, current.
-pub fn count_sql(mapping: &Mapping) -> String {
-    let raw = format!("{}.{}", ident(&mapping.raw.layer), ident(&mapping.raw.name));
+impl Rows {
+    pub fn all(table: &TableName, withdrawn: Option<TableName>) -> Self {
+        Self { table: table.clone(), withdrawn, only: "TRUE".into() }
+    }
+
+    /// `FROM` and `WHERE` of the raw rows `t` that are live: not taken back, not withdrawn.
+    fn live(&self, mapping: &Mapping, ops: &str) -> String {
+        let (join, still) = match &self.withdrawn {
+            None => (String::new(), String::new()),
+            Some(withdrawn) => (
+                format!(" LEFT JOIN {} w ON t._scope = w.scope", name(withdrawn)),
+                format!(" AND (w.sequence IS NULL OR {SEQUENCE} > w.sequence)"),
+            ),
+        };
+        format!(
+            "FROM {} t{join} WHERE t._op IN ({ops}) AND {} AND {}{still}",
+            name(&self.table),
+            mapping.stands(),
+            self.only
+        )
+    }
+
+    /// Defines `current`: the newest live row of each key, unless it deletes it. One sort by key, which spills, and whose order the
+    /// result keeps.
+    fn current(&self, mapping: &Mapping) -> String {
+        if mapping.keyed {
+            format!(
+                "current AS (SELECT * FROM (SELECT t.*, row_number() OVER ({NEWEST}) AS _newest {}) \
+                 WHERE _newest = 1 AND _op = 'upsert')",
+                self.live(mapping, "'upsert', 'delete'")
+            )
+        } else {
+            format!("current AS (SELECT t.* {})", self.live(mapping, "'upsert'"))
+        }
+    }
+}
+
+const NEWEST: &str = "PARTITION BY t._source_key ORDER BY t._version DESC NULLS LAST, t._commit DESC, t._row DESC";
+
+/// A table's name, quoted.
+pub fn name(table: &TableName) -> String {
+    format!("{}.{}", ident(&table.layer), ident(&table.name))
+}
+
+/// The withdrawals among a raw table's rows `t`.
+pub fn withdrawn_sql(mapping: &Mapping, which: &str) -> String {
     format!(
-        "WITH {} SELECT (SELECT count(*) FROM {raw} t WHERE t._op IN ('upsert', 'delete') AND {}) AS total, \
-         (SELECT count(*) FROM live) AS live, (SELECT count(*) FROM picked) AS picked, \
-         (SELECT count(*) FROM (SELECT DISTINCT _source_key FROM live)) AS keys",
-        current(mapping),
+        "SELECT t._scope AS scope, max({SEQUENCE}) AS sequence FROM {} t WHERE t._op = 'replace' AND {} AND {which} \
+         GROUP BY t._scope",
+        name(&mapping.raw),
         mapping.stands()
     )
 }
 
+/// Counts of the raw rows, in one row: all, live, current, keys.
+pub fn count_sql(mapping: &Mapping, rows: &Rows) -> String {
+    let live = rows.live(mapping, "'upsert', 'delete'");
+    let total = total_sql(mapping, rows);
+    if mapping.keyed {
+        format!(
+            "SELECT ({total}) AS total, count(*) AS live, \
+             count(*) FILTER (WHERE newest = 1 AND _op = 'upsert') AS picked, count(*) FILTER (WHERE newest = 1) AS keys \
+             FROM (SELECT t._op AS _op, row_number() OVER ({NEWEST}) AS newest {live})"
+        )
+    } else {
+        format!(
+            "SELECT ({total}) AS total, count(*) AS live, count(*) FILTER (WHERE t._op = 'upsert') AS picked, 0 AS keys {live}"
+        )
+    }
+}
+
+/// Counts the raw rows of a table that count, withdrawn or not.
+pub fn total_sql(mapping: &Mapping, rows: &Rows) -> String {
+    format!(
+        "SELECT count(*) FROM {} t WHERE t._op IN ('upsert', 'delete') AND {} AND {}",
+        name(&rows.table),
+        mapping.stands(),
+        rows.only
+    )
+}
+
 /// Counts the elements of current records, and the records without any.
-pub fn element_count_sql(mapping: &Mapping) -> Option<String> {
+pub fn element_count_sql(mapping: &Mapping, rows: &Rows) -> Option<String> {
     let each = mapping.each.as_ref()?.sql();
     Some(format!(
         "WITH {} SELECT coalesce(sum(coalesce(array_length({each}), 0)), 0) AS elements, \
          count(*) FILTER (WHERE coalesce(array_length({each}), 0) = 0) AS without FROM current",
-        current(mapping)
+        rows.current(mapping)
     ))
 }
 
 /// The columns that [`mapped_sql`] answers, in order: `record_key, keep, rank, source_key, version, commit`, one column per
 /// field of the entity, one issue column per mapped field, six columns per identifier.
-pub fn mapped_sql(mapping: &Mapping, secret: &str) -> String {
-    query(mapping, secret, false)
+/// They come in the order of [`Mapping::place`].
+pub fn mapped_sql(mapping: &Mapping, rows: &Rows, secret: &str) -> String {
+    query(mapping, rows, secret, false)
 }
 
 /// The same query with what went into it, in the raw rows' order: after the columns of [`mapped_sql`] come `_row` and
 /// `element_no` (0 where no list is taken apart), and as text the value that each field (`raw_<field>`) and each identifier
 /// (`raw_i<number>`) was made from.
 pub fn traced_sql(mapping: &Mapping, secret: &str) -> String {
-    query(mapping, secret, true)
+    query(mapping, &Rows::all(&mapping.raw, None), secret, true)
 }
 
-fn query(mapping: &Mapping, secret: &str, traced: bool) -> String {
-    let mut with = current(mapping);
+fn query(mapping: &Mapping, rows: &Rows, secret: &str, traced: bool) -> String {
+    let mut with = rows.current(mapping);
     let from = match &mapping.each {
         None => "current",
         Some(each) => {
@@ -113,7 +171,7 @@ fn query(mapping: &Mapping, secret: &str, traced: bool) -> String {
         }
     }
     let mut answers = outputs(mapping);
-    let mut order = "";
+    let mut order = format!(" ORDER BY {}", mapping.place());
     if traced {
         let fields = mapping.fields.iter().map(|(name, expr)| (name.clone(), expr));
         let identifiers =
@@ -123,7 +181,7 @@ fn query(mapping: &Mapping, secret: &str, traced: bool) -> String {
             columns.push(format!("CAST({} AS VARCHAR) AS raw_{name}", expr.sql()));
             answers.push(format!("raw_{name}"));
         }
-        order = " ORDER BY _row, element_no";
+        order = " ORDER BY _row, element_no".into();
     }
     let rank = if mapping.key.is_empty() {
         "1"
@@ -138,7 +196,8 @@ fn query(mapping: &Mapping, secret: &str, traced: bool) -> String {
     )
 }
 
-fn record_key(mapping: &Mapping, secret: &str) -> String {
+/// The key of a mapped row, as SQL.
+pub fn record_key(mapping: &Mapping, secret: &str) -> String {
     let entity = literal(mapping.entity.name);
     let source = literal(&mapping.source);
     if !mapping.key.is_empty() {

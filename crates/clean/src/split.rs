@@ -45,6 +45,19 @@ pub struct MapCounts {
     pub issues: BTreeMap<String, u64>,
 }
 
+impl MapCounts {
+    /// All numbers but the issues.
+    pub(crate) fn numbers(&self) -> [u64; 10] {
+        let mut copy = self.clone();
+        copy.numbers_mut().map(|number| *number)
+    }
+
+    pub(crate) fn numbers_mut(&mut self) -> [&mut u64; 10] {
+        let Self { rows, current, superseded, deleted, input, output, filtered, empty, folded, written, .. } = self;
+        [rows, current, superseded, deleted, input, output, filtered, empty, folded, written]
+    }
+}
+
 /// The rows of one batch, table by table.
 pub struct Parts {
     pub entity: RecordBatch,

@@ -5,30 +5,47 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int64Type;
-use futures::StreamExt;
 use serde::{Deserialize, Serialize};
-use tributary_engine::{Error, Result, Session};
-use tributary_lake::{
-    DataFile, Lake, StageCommit, StageLog, TableChange, TableName, TableSpec, TableWriter, WriterOptions,
-};
+use tributary_engine::{Result, Session};
+use tributary_lake::{DataFile, Lake, StageCommit, StageLog, TableChange, TableName, TableSpec};
 
+use crate::change::Seen;
 use crate::mapping::Mapping;
-use crate::split::{MapCounts, Splitter};
+use crate::pieces::Piece;
+use crate::plan::Rows;
+use crate::split::MapCounts;
 use crate::tables::{event_identifier, field_issue, party_identifier, spec_of};
-use crate::{functions, normalise, plan};
+use crate::{anew, change, functions, normalise};
 
 /// The stage's name in the lake.
 pub const STAGE: &str = "clean";
 /// Part of the fingerprint: grows when the stage itself does something else.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// What the stage remembers of a mapping.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Done {
+    /// Files of before there were pieces.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     files: BTreeMap<TableName, Vec<DataFile>>,
+    #[serde(default)]
+    pieces: Vec<Piece>,
+    /// What it has seen of its raw table, and which of its commits were undone then.
+    #[serde(default)]
+    seen: Seen,
+    #[serde(default)]
+    retracted: Vec<(i64, i64)>,
     counts: MapCounts,
+}
+
+impl Done {
+    fn files(&self) -> BTreeMap<TableName, Vec<DataFile>> {
+        let mut files = self.files.clone();
+        for (table, more) in self.pieces.iter().flat_map(|piece| &piece.files) {
+            files.entry(table.clone()).or_default().extend(more.iter().cloned());
+        }
+        files
+    }
 }
 
 /// Why a mapping has to run.
@@ -129,8 +146,13 @@ pub async fn run(
 ) -> Result<Outcome> {
     let mut log = StageLog::open(lake, STAGE).await?;
     let reasons = decide(&log, mappings, epochs, others);
-    let mut done: BTreeMap<String, Done> =
-        log.last.as_ref().and_then(|last| serde_json::from_value(last.notes.clone()).ok()).unwrap_or_default();
+    let mut done: BTreeMap<String, Done> = match &log.last {
+        Some(last) => serde_json::from_value(last.notes.clone()).map_err(|e| tributary_lake::Error::Damaged {
+            what: format!("the record of stage {STAGE}"),
+            why: e.to_string(),
+        })?,
+        None => BTreeMap::new(),
+    };
     // Even without a mapping the stage runs once: those that follow read its tables.
     if reasons.is_empty() && log.last.is_some() {
         let counts =
@@ -163,19 +185,22 @@ pub async fn run(
     for function in functions::functions() {
         session.register_function(function);
     }
-    for id in reasons.keys() {
+    let secret: String = lake.key("record key").iter().map(|byte| format!("{byte:02x}")).collect();
+    for (id, reason) in &reasons {
         let before = done.remove(id).unwrap_or_default();
-        for (table, files) in before.files {
-            changes.entry(table).or_default().removes.extend(files);
+        let mut now = Done::default();
+        if let Some(mapping) = mappings.iter().find(|mapping| mapping.id == *id) {
+            session.load(&mapping.raw).await?;
+            now = map(lake, session, mapping, &before, reason, &secret).await?;
         }
-    }
-    for mapping in mappings.iter().filter(|mapping| reasons.contains_key(&mapping.id)) {
-        session.load(&mapping.raw).await?;
-        let result = map(lake, session, mapping, &specs).await?;
-        for (table, files) in &result.files {
-            changes.entry(table.clone()).or_default().adds.extend(files.clone());
+        for (table, change) in difference(&before.files(), &now.files()) {
+            let sum = changes.entry(table).or_default();
+            sum.adds.extend(change.adds);
+            sum.removes.extend(change.removes);
         }
-        done.insert(mapping.id.clone(), result);
+        if *reason != Reason::Gone {
+            done.insert(id.clone(), now);
+        }
     }
     changes.retain(|_, change| !change.adds.is_empty() || !change.removes.is_empty());
 
@@ -203,103 +228,46 @@ pub async fn run(
     Ok(Outcome { ran: reasons, counts, versions })
 }
 
+/// What a mapping makes of its stream: only what has changed, if its last result is of use.
 async fn map(
     lake: &Lake,
     session: &Session,
     mapping: &Mapping,
-    specs: &BTreeMap<TableName, TableSpec>,
+    before: &Done,
+    reason: &Reason,
+    secret: &str,
 ) -> Result<Done> {
-    let doing = format!("map {}", mapping.id);
-    let mut counts = count(session, mapping, &doing).await?;
-    let secret: String = lake.key("record key").iter().map(|byte| format!("{byte:02x}")).collect();
-    let identifier = if mapping.entity.name == "party" { party_identifier() } else { event_identifier() };
-    let writer =
-        |spec: &TableSpec| TableWriter::new(lake, specs.get(&spec.name).unwrap_or(spec), WriterOptions::default());
-    let entity = spec_of(mapping.entity);
-    let (mut records, mut identifiers, mut issues) = (writer(&entity), writer(&identifier), writer(&field_issue()));
-
-    let splitter = Splitter::new(mapping);
-    let mut stream = session.stream(&doing, &plan::mapped_sql(mapping, &secret)).await?;
-    let (mut identifier_rows, mut issue_rows) = (0, 0);
-    let mut seen = 0;
-    while let Some(batch) = stream.next().await {
-        let batch = batch.map_err(Error::query(doing.clone()))?;
-        seen += batch.num_rows() as u64;
-        let parts = splitter.split(&batch, &mut counts)?;
-        records.write(&parts.entity).await?;
-        for batch in &parts.identifiers {
-            identifier_rows += batch.num_rows() as u64;
-            identifiers.write(batch).await?;
-        }
-        for batch in &parts.issues {
-            issue_rows += batch.num_rows() as u64;
-            issues.write(batch).await?;
-        }
+    let seen = change::seen(session, mapping).await?;
+    let mut made = None;
+    if *reason == Reason::NewRows && before.retracted == mapping.retracted {
+        let last = (&before.seen, before.pieces.as_slice(), &before.counts);
+        made = change::make(lake, session, mapping, secret, last).await?;
     }
-    let without = counts.empty_records;
-    counts.input += without;
-    counts.empty += without;
-
-    let mut files = BTreeMap::new();
-    let mut rows_of = BTreeMap::new();
-    for (spec, writer) in [(entity, records), (identifier, identifiers), (field_issue(), issues)] {
-        let written = writer.finish().await?;
-        rows_of.insert(spec.name.clone(), written.iter().map(|file| file.rows).sum::<u64>());
-        files.insert(spec.name, written);
-    }
-    let rows = |spec: TableSpec| rows_of.get(&spec.name).copied().unwrap_or_default();
-    counts.written = rows(spec_of(mapping.entity));
-
-    let expected = counts.elements.map_or(counts.current, |elements| elements + without);
-    let unbalanced = |why: String| Error::Ledger { stage: format!("clean ({})", mapping.id), why };
-    for (what, left, right) in [
-        ("records current and records mapped", expected, seen + without),
-        ("rows mapped and rows kept, filtered or empty", counts.input, counts.output + counts.filtered + counts.empty),
-        ("rows kept and rows written or folded", counts.output, counts.written + counts.folded),
-        (
-            "raw rows and rows current, superseded or deleted",
-            counts.rows,
-            counts.current + counts.superseded + counts.deleted,
-        ),
-        (
-            "identifiers found and identifiers written",
-            identifier_rows,
-            rows(if mapping.entity.name == "party" { party_identifier() } else { event_identifier() }),
-        ),
-        ("field issues found and field issues written", issue_rows, rows(field_issue())),
-    ] {
-        if left != right {
-            return Err(unbalanced(format!("{what} differ, {left} and {right}")));
+    let (pieces, counts) = match made {
+        Some(made) => made,
+        None => {
+            let withdrawn = change::withdrawn(session, mapping, "ever", "TRUE").await?;
+            anew::make(lake, session, mapping, &Rows::all(&mapping.raw, withdrawn), secret).await?
         }
-    }
-    Ok(Done { files, counts })
+    };
+    Ok(Done { files: BTreeMap::new(), pieces, seen, retracted: mapping.retracted.clone(), counts })
 }
 
-/// The independent counts: of raw rows, of current ones, of elements.
-async fn count(session: &Session, mapping: &Mapping, doing: &str) -> Result<MapCounts> {
-    let numbers = |batches: Vec<arrow::array::RecordBatch>| -> Result<Vec<u64>> {
-        let Some(batch) = batches.into_iter().find(|batch| batch.num_rows() > 0) else { return Ok(Vec::new()) };
-        let mut numbers = Vec::new();
-        for column in batch.columns() {
-            let column = arrow::compute::cast(column, &arrow::datatypes::DataType::Int64)?;
-            numbers.push(u64::try_from(column.as_primitive::<Int64Type>().value(0)).unwrap_or_default());
-        }
-        Ok(numbers)
+/// What must be added and removed so that `before` becomes `now`.
+fn difference(
+    before: &BTreeMap<TableName, Vec<DataFile>>,
+    now: &BTreeMap<TableName, Vec<DataFile>>,
+) -> BTreeMap<TableName, TableChange> {
+    let names: BTreeSet<&TableName> = before.keys().chain(now.keys()).collect();
+    let paths = |files: &BTreeMap<TableName, Vec<DataFile>>, name: &TableName| -> BTreeSet<String> {
+        files.get(name).into_iter().flatten().map(|file| file.path.clone()).collect()
     };
-    let found = numbers(session.collect(doing, &plan::count_sql(mapping)).await?)?;
-    let &[rows, live, current, keys] = found.as_slice() else {
-        return Err(Error::Ledger { stage: "clean".into(), why: "the count query has another shape".into() });
+    let but = |files: &BTreeMap<TableName, Vec<DataFile>>, name: &TableName, others: &BTreeSet<String>| {
+        files.get(name).into_iter().flatten().filter(|file| !others.contains(&file.path)).cloned().collect()
     };
-    let mut counts = MapCounts { rows, current, ..MapCounts::default() };
-    // A key whose newest row deletes it has no current row; its older rows are superseded all the same.
-    let gone = if mapping.keyed { keys.saturating_sub(current) } else { live.saturating_sub(current) };
-    counts.deleted = rows.saturating_sub(live) + gone;
-    counts.superseded = live.saturating_sub(current + gone);
-    if let Some(sql) = plan::element_count_sql(mapping)
-        && let &[elements, without] = numbers(session.collect(doing, &sql).await?)?.as_slice()
-    {
-        counts.elements = Some(elements);
-        counts.empty_records = without;
-    }
-    Ok(counts)
+    let change = |name: &TableName| TableChange {
+        adds: but(now, name, &paths(before, name)),
+        removes: but(before, name, &paths(now, name)),
+    };
+    names.into_iter().map(|name| (name.clone(), change(name))).collect()
 }

@@ -14,7 +14,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
-use tributary_lake::{Lake, Table, TableName};
+use tributary_lake::{DataFile, Lake, Table, TableName, TableSpec};
 
 use crate::key::KeyOf;
 use crate::snapshot::store_url;
@@ -39,7 +39,8 @@ impl Default for Options {
     }
 }
 
-/// A session over one lake.
+/// A session over one lake. A clone is the same session.
+#[derive(Clone)]
 pub struct Session {
     context: SessionContext,
     lake: Lake,
@@ -122,6 +123,16 @@ impl Session {
     pub fn register_batches(&self, name: &TableName, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<()> {
         let table = MemTable::try_new(schema, vec![batches]).map_err(Error::query(format!("register `{name}`")))?;
         self.provide(name, Arc::new(table))
+    }
+
+    /// All rows of some files of a table, which must be few enough.
+    ///
+    /// # Errors
+    /// If a file cannot be read.
+    pub async fn rows_of(&self, spec: &TableSpec, files: &[DataFile]) -> Result<Vec<RecordBatch>> {
+        let failed = || Error::query(format!("read files of `{}`", spec.name));
+        let files = Snapshot::of(&self.lake, spec.schema.clone(), &spec.name, files.to_vec())?;
+        self.context.read_table(Arc::new(files)).map_err(failed())?.collect().await.map_err(failed())
     }
 
     pub fn register_function(&self, function: ScalarUDF) {

@@ -14,7 +14,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use tributary_lake::{Lake, Table};
+use tributary_lake::{DataFile, Lake, Table, TableName};
 use url::Position;
 
 /// See the module.
@@ -30,10 +30,15 @@ impl Snapshot {
     /// # Errors
     /// If the table's log cannot be read.
     pub fn new(lake: &Lake, table: &Table) -> crate::Result<Self> {
+        Self::of(lake, table.schema().clone(), &table.name, table.files()?)
+    }
+
+    /// Some files of a table.
+    pub(crate) fn of(lake: &Lake, schema: SchemaRef, name: &TableName, files: Vec<DataFile>) -> crate::Result<Self> {
         let store = store_url(lake)?;
-        let folder = lake.location.path([table.name.layer.as_str(), table.name.name.as_str()]);
-        let files = table.files()?.into_iter().map(|file| (format!("{folder}/{}", file.path), file.size, file.rows));
-        Ok(Self { schema: table.schema().clone(), store, files: files.collect() })
+        let folder = lake.location.path([name.layer.as_str(), name.name.as_str()]);
+        let files = files.into_iter().map(|file| (format!("{folder}/{}", file.path), file.size, file.rows));
+        Ok(Self { schema, store, files: files.collect() })
     }
 }
 

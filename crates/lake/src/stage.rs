@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::objects::{self, Created};
 use crate::{Change, DataFile, Error, Lake, Result, Table, TableName, Txn, fault};
 
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// How many records of a stage are kept.
 const KEPT: usize = 8;
 
