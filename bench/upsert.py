@@ -89,12 +89,14 @@ def files(table: Path) -> dict[str, int]:
 def main() -> None:
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--rows", type=int, default=10_000_000)
+    arguments.add_argument("--keep", type=Path, help="a folder for the lake, which stays there")
     arguments.add_argument("--program", type=Path, default=Path("target/release/tributary"))
     options = arguments.parse_args()
     program = str(options.program.resolve())
     dice = random.Random(5)
     with tempfile.TemporaryDirectory(dir=".") as name:
-        scratch = Path(name).resolve()
+        scratch = (options.keep or Path(name)).resolve()
+        scratch.mkdir(parents=True, exist_ok=True)
 
         def measured(what: str, file: str) -> tuple[str, float, float, float, float, float]:
             tables = [scratch / "lake/clean" / table for table in ("party", "party_identifier")]
@@ -122,8 +124,9 @@ def main() -> None:
         make(scratch / "members-3.csv", dice.sample(range(options.rows), 100), 3)
         rows.append(measured("100 keys changed", "members.toml"))
         counted = subprocess.check_output(
-            [program, "query", "lake", "SELECT count(*) AS n, count(DISTINCT record_key) AS keys, "
-             "count(*) FILTER (WHERE source_ts > '2026-05-01T12:00:00Z') AS newest FROM clean.party WHERE source = 'club'",
+            [program, "query", "lake", "SELECT sum(n) AS records, count(*) AS keys, sum(newest) AS changed FROM (SELECT record_key, count(*) AS n, "
+             "count(*) FILTER (WHERE source_ts > '2026-05-01T12:00:00Z') AS newest FROM clean.party WHERE source = 'club' "
+             "GROUP BY record_key)",
              "--json"],
             cwd=scratch, text=True,
         )

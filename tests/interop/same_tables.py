@@ -19,8 +19,8 @@ def rows(tributary, lake, table):
     return sorted(json.dumps(row, sort_keys=True) for row in kept)
 
 
-def main():
-    tributary, left, right = sys.argv[1:]
+def compare(tributary, left, right):
+    """How many tables and rows there are; ends the program if they differ."""
     tables = {lake: [table["table"] for table in ask(tributary, "tables", lake)] for lake in (left, right)}
     if tables[left] != tables[right]:
         sys.exit(f"other tables: {tables[left]} and {tables[right]}")
@@ -33,7 +33,14 @@ def main():
         total += len(here)
     if not total:
         sys.exit("no rows were compared")
-    print(f"{right}: {len(tables[left])} tables, {total} rows, as in {left.rsplit('/', 1)[-1]}")
+    return len(tables[left]), total
 
 
-main()
+def main():
+    tributary, left, right = sys.argv[1:]
+    tables, total = compare(tributary, left, right)
+    print(f"{right}: {tables} tables, {total} rows, as in {left.rsplit('/', 1)[-1]}")
+
+
+if __name__ == "__main__":
+    main()

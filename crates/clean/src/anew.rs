@@ -30,24 +30,24 @@ pub async fn make(
         let batch = batch.map_err(Error::query(doing.clone()))?;
         seen += batch.num_rows() as u64;
         let places = texts(batch.column(batch.schema_ref().index_of(mapping.place())?))?;
-        let end = writer.end(&places);
-        for (at, (from, to)) in [(0, end), (end, places.len())].into_iter().enumerate() {
-            if from == to {
+        let mut from = 0;
+        while from < places.len() {
+            let rest = places.slice(from, places.len() - from);
+            let room = writer.room(&rest);
+            if room == 0 {
+                writer.close().await?;
                 continue;
             }
-            if at == 1 {
-                writer.close().await?;
-            }
-            let parts = splitter.split(&batch.slice(from, to - from), &mut counts)?;
+            let parts = splitter.split(&batch.slice(from, room), &mut counts)?;
             identifiers += rows_in(&parts.identifiers);
             issues += rows_in(&parts.issues);
-            writer.write(&places.slice(from, to - from), &parts).await?;
+            writer.write(&rest.slice(0, room), &parts).await?;
+            from += room;
         }
     }
     let pieces = writer.finish().await?;
-    let written = |name| -> u64 {
-        pieces.iter().flat_map(|piece| piece.files.get(name)).flatten().map(|file| file.rows).sum()
-    };
+    let written =
+        |name| -> u64 { pieces.iter().flat_map(|piece| piece.files.get(name)).flatten().map(|file| file.rows).sum() };
     counts.written = written(&tables.entity.name);
     let expected = counts.elements.unwrap_or(counts.current);
     balanced(mapping, [("records current and records mapped", expected, seen)])?;

@@ -24,9 +24,9 @@ use crate::plan::{self, Rows, name};
 use crate::split::{MapCounts, Parts, Splitter};
 
 /// Touched keys that are worked on at a time: they, and all their raw rows, are held in memory.
-const SLICE: usize = if cfg!(test) { 12 } else { 64 * 1024 };
+const SLICE: usize = if cfg!(test) { 12 } else { 32 * 1024 };
 /// With more slices than this, each of which looks through the keys of all raw rows, making anew is cheaper.
-const SLICES: u64 = 32;
+const SLICES: u64 = 64;
 /// With more than one new row in so many, too.
 const SHARE: u64 = 5;
 /// More withdrawn scopes than this do not fit into a query.
@@ -45,7 +45,9 @@ pub async fn seen(session: &Session, mapping: &Mapping) -> Result<Seen> {
         let (incarnations, epochs) =
             (cast(batch.column(0), &DataType::Int32)?, cast(batch.column(1), &DataType::Int64)?);
         let (incarnations, epochs) = (incarnations.as_primitive::<Int32Type>(), epochs.as_primitive::<Int64Type>());
-        seen.extend(incarnations.iter().zip(epochs.iter()).filter_map(|(incarnation, epoch)| Some((incarnation?, epoch?))));
+        seen.extend(
+            incarnations.iter().zip(epochs.iter()).filter_map(|(incarnation, epoch)| Some((incarnation?, epoch?))),
+        );
     }
     Ok(seen)
 }
@@ -53,8 +55,10 @@ pub async fn seen(session: &Session, mapping: &Mapping) -> Result<Seen> {
 /// Whether a raw row `t` has come since, as SQL.
 fn newer(seen: &Seen) -> String {
     let known: Vec<_> = seen.keys().map(i32::to_string).collect();
-    let mut cases: Vec<_> =
-        seen.iter().map(|(incarnation, epoch)| format!("(t._incarnation = {incarnation} AND t._epoch > {epoch})")).collect();
+    let mut cases: Vec<_> = seen
+        .iter()
+        .map(|(incarnation, epoch)| format!("(t._incarnation = {incarnation} AND t._epoch > {epoch})"))
+        .collect();
     if !known.is_empty() {
         cases.push(format!("t._incarnation NOT IN ({})", known.join(", ")));
     }
@@ -362,8 +366,7 @@ impl Changing<'_> {
         let keys = record_keys(&entity)?;
         let piece_of_row: Vec<usize> =
             places.iter().map(|place| piece_of(&self.pieces, place.unwrap_or_default())).collect();
-        let piece_of_key: BTreeMap<&str, usize> =
-            keys.iter().flatten().zip(piece_of_row.iter().copied()).collect();
+        let piece_of_key: BTreeMap<&str, usize> = keys.iter().flatten().zip(piece_of_row.iter().copied()).collect();
         let mut dealt: BTreeMap<usize, [RecordBatch; 3]> = BTreeMap::new();
         let beside = [whole(&tables.identifiers.schema, &identifiers)?, whole(&tables.issues.schema, &issues)?];
         let of_beside = |batch: &RecordBatch| -> Result<Vec<usize>> {
@@ -379,7 +382,8 @@ impl Changing<'_> {
                 None,
             )?;
             let sorted = take_record_batch(&batch, &order)?;
-            let pieces: Vec<usize> = order.values().iter().filter_map(|row| pieces.get(*row as usize).copied()).collect();
+            let pieces: Vec<usize> =
+                order.values().iter().filter_map(|row| pieces.get(*row as usize).copied()).collect();
             for run in pieces.chunk_by(|a, b| a == b) {
                 let Some(piece) = run.first() else { continue };
                 let start = pieces.partition_point(|other| other < piece);
@@ -411,7 +415,11 @@ impl Changing<'_> {
                 ("identifiers that went and identifiers that were there before", went[1], should[1]),
                 ("field issues that went and field issues that were there before", went[2], should[2]),
                 ("rows in files and rows written", written(&self.tables.entity.name), counts.written),
-                ("field issues in files and field issues counted", written(&self.tables.issues.name), counts.issues.values().sum()),
+                (
+                    "field issues in files and field issues counted",
+                    written(&self.tables.issues.name),
+                    counts.issues.values().sum(),
+                ),
             ],
         )?;
         balanced(self.mapping, terms(&counts))?;

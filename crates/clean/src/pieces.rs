@@ -92,13 +92,18 @@ impl<'a> PieceWriter<'a> {
         Self { lake, tables, size, open: None, closing: JoinSet::new(), done: Vec::new() }
     }
 
-    /// From which row on the rows at `places` belong to the next piece; their number if none does.
-    pub fn end(&self, places: &StringArray) -> usize {
-        let full = self.open.as_ref().filter(|open| open.piece.rows >= self.size);
-        let next = |open: &Open| {
-            (0..places.len()).find(|row| places.is_valid(*row) && places.value(*row) != open.last)
-        };
-        full.and_then(next).unwrap_or(places.len())
+    /// How many of the rows at `places` belong to the piece at hand, which is full then if they are not all.
+    pub fn room(&self, places: &StringArray) -> usize {
+        let (rows, mut last) = self.open.as_ref().map_or((0, None), |open| (open.piece.rows, Some(open.last.as_str())));
+        let room = usize::try_from(self.size.saturating_sub(rows)).unwrap_or(usize::MAX);
+        if room >= places.len() {
+            return places.len();
+        }
+        if room > 0 {
+            last = places.is_valid(room - 1).then(|| places.value(room - 1));
+        }
+        // Rows of one place stay together.
+        (room..places.len()).find(|row| last.is_some_and(|last| places.value(*row) != last)).unwrap_or(places.len())
     }
 
     /// Adds rows to the piece at hand.
@@ -219,7 +224,9 @@ impl Renewal {
             let batches = if files.is_empty() { Vec::new() } else { session.rows_of(spec, files).await? };
             there.push(whole(&spec.schema, &batches)?);
         }
-        let [entity, identifiers, issues] = &there[..] else { return Ok(Renewed { pieces: vec![piece], dropped: [0; 3] }) };
+        let [entity, identifiers, issues] = &there[..] else {
+            return Ok(Renewed { pieces: vec![piece], dropped: [0; 3] });
+        };
         let places = texts(entity.column(tables.place))?;
         let goes: Vec<bool> = places
             .iter()
@@ -261,7 +268,8 @@ impl Renewal {
 pub fn whole(schema: &SchemaRef, batches: &[RecordBatch]) -> Result<RecordBatch> {
     let cast_batch = |batch: &RecordBatch| {
         let columns = batch.columns().iter().zip(schema.fields());
-        let columns = columns.map(|(column, field)| cast(column, field.data_type())).collect::<std::result::Result<_, _>>()?;
+        let columns =
+            columns.map(|(column, field)| cast(column, field.data_type())).collect::<std::result::Result<_, _>>()?;
         Ok(RecordBatch::try_new(schema.clone(), columns)?)
     };
     let batches = batches.iter().map(cast_batch).collect::<Result<Vec<_>>>()?;

@@ -211,14 +211,19 @@ impl Story {
         let mut contents = BTreeMap::new();
         let tables = Tables::of(&self.mapping).unwrap();
         for spec in [&tables.entity, &tables.identifiers, &tables.issues] {
-            let files: Vec<_> = pieces.iter().flat_map(|piece| piece.files.get(&spec.name)).flatten().cloned().collect();
+            let files: Vec<_> =
+                pieces.iter().flat_map(|piece| piece.files.get(&spec.name)).flatten().cloned().collect();
             let mut rows = Vec::new();
             if !files.is_empty() {
                 for batch in self.session.rows_of(spec, &files).await.unwrap() {
                     let printed = arrow::util::pretty::pretty_format_batches(&[batch]).unwrap().to_string();
-                    rows.extend(printed.lines().skip(3).filter(|line| line.starts_with('|')).map(|line| {
-                        line.split('|').map(str::trim).collect::<Vec<_>>().join("|")
-                    }));
+                    rows.extend(
+                        printed
+                            .lines()
+                            .skip(3)
+                            .filter(|line| line.starts_with('|'))
+                            .map(|line| line.split('|').map(str::trim).collect::<Vec<_>>().join("|")),
+                    );
                 }
             }
             rows.sort_unstable();

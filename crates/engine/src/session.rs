@@ -55,6 +55,8 @@ impl Session {
             .with_default_catalog_and_schema(CATALOG, "public")
             .set_bool("datafusion.sql_parser.enable_ident_normalization", options.fold_case)
             .set_bool("datafusion.execution.parquet.pushdown_filters", true)
+            // Decoded once more in place of kept: a hundred megabytes for each file that is read.
+            .set_usize("datafusion.execution.parquet.max_predicate_cache_size", 0)
             // With it DataFusion 55.2 fails on plans that use an expression twice and take a struct apart, as mappings do.
             .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false)
             .set_str("datafusion.execution.time_zone", "UTC");
