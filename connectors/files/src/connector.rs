@@ -4,17 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use encoding_rs::Encoding;
 use tokio::runtime::Handle;
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, Cursor, Deletes, Error, Factory, Kind, ReadRequest, Reader,
-    Sniffed, Stream,
+    Capabilities, Configuration, Connector, Context, CsvDialect, Cursor, Deletes, Error, Factory, Kind, ReadRequest,
+    Reader, Sniffed, Stream,
 };
 
 use crate::config::{Config, Format, OnChange};
 use crate::load::Settings;
 use crate::place::{Listing, Patterns, Place};
 use crate::reader::FilesReader;
-use crate::{discover, local, remote, sniff};
+use crate::{discover, encoding, layout, local, remote, sniff};
 
 /// A source of files.
 #[derive(Debug, Clone)]
@@ -114,6 +115,19 @@ impl Connector for Files {
     async fn read(&self, request: ReadRequest) -> Result<Box<dyn Reader>, Error> {
         let listing = self.list().await?;
         Ok(Box::new(FilesReader::start(Arc::clone(&self.settings), listing, &request.state)?))
+    }
+
+    fn dialect(&self, row: &[u8], then: CsvDialect) -> CsvDialect {
+        let csv = &self.settings.csv;
+        let fits = |of: &'static Encoding| of.decode_without_bom_handling_and_without_replacement(row).is_some();
+        // A row that its file's encoding has is of that one, whatever others are: a byte order mark may have said so.
+        let declared = self.settings.encoding.filter(|of| !fits(then.encoding) && encoding::is_cut_as_it_is(of));
+        CsvDialect {
+            delimiter: csv.delimiter.unwrap_or(then.delimiter),
+            quote: csv.quote,
+            encoding: declared.unwrap_or(then.encoding),
+            header: csv.header.as_ref().map_or(then.header, |names| layout::names(names)),
+        }
     }
 }
 
