@@ -29,7 +29,11 @@ fn current(mapping: &Mapping) -> String {
     } else {
         "picked AS (SELECT _commit AS c, _row AS r FROM live WHERE _op = 'upsert')"
     };
-    format!("{live}, {picked}, current AS (SELECT t.* FROM {raw} t JOIN picked p ON t._commit = p.c AND t._row = p.r)")
+    // A record that was rejected first and replayed later has its place twice: only one of the rows is a record.
+    format!(
+        "{live}, {picked}, current AS (SELECT t.* FROM {raw} t JOIN picked p ON t._commit = p.c AND t._row = p.r \
+         WHERE t._op = 'upsert')"
+    )
 }
 
 /// Counts of the raw rows, in one row: all, live, current.

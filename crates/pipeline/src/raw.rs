@@ -13,10 +13,12 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{Datelike, Timelike};
 use tributary_connector::decode::{Decoded, decode};
-use tributary_connector::{Deletes, Op, Page, Rejected, Stream};
+use tributary_connector::{Deletes, Form, Op, Page, Rejected, Stream};
 use tributary_lake::{Keys, TableName, TableSpec, key_number, key_of};
 use tributary_model::{Personal, plain};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::quarantine::kept;
 
 /// The columns of a raw table that are ours; they follow the stream's.
 const OURS: [&str; 13] = [
@@ -128,6 +130,12 @@ impl Prepared {
     pub fn versions(&self) -> Option<&StringArray> {
         // `_op`, `_scope`, `_version`, `_incarnation` and `_line` come last before those that are filled at commit.
         self.columns.get(self.columns.len().checked_sub(3)?)?.as_string_opt::<i32>()
+    }
+
+    /// Why the last row was rejected, if it was.
+    pub fn error(&self) -> Option<&str> {
+        let errors = self.columns.get(self.columns.len().checked_sub(8)?)?.as_string_opt::<i32>()?;
+        errors.iter().last().flatten()
     }
 }
 
@@ -256,7 +264,8 @@ impl Shape {
             },
         };
         let pair = |good: ArrayRef, bad_column: ArrayRef| if bad == 0 { Ok(good) } else { stacked(good, bad_column) };
-        columns.push(pair(extra, nulls(&DataType::Utf8, bad))?);
+        let kept: StringArray = decoded.rejected.iter().map(|rejected| kept::write(rejected, page.op)).collect();
+        columns.push(pair(extra, Arc::new(kept))?);
         let errors = decoded.rejected.iter().map(|rejected| match rejected.line {
             Some(line) => format!("line {line}: {}", rejected.error),
             None => format!("record {}: {}", rejected.record, rejected.error),
@@ -267,7 +276,11 @@ impl Shape {
         columns.push(pair(keys_column, nulls(&DataType::Utf8, bad))?);
         columns.push(pair(op, text("reject", bad))?);
         columns.push(text(&page.scope, rows));
-        columns.push(pair(version, nulls(&DataType::Utf8, bad))?);
+        let version_of_page = match &page.version {
+            Some(version) => text(version, bad),
+            None => nulls(&DataType::Utf8, bad),
+        };
+        columns.push(pair(version, version_of_page)?);
         columns.push(Arc::new(Int32Array::from(vec![self.incarnation; rows])));
         let lines =
             Int64Array::from_iter(decoded.rejected.iter().map(|r| r.line.and_then(|line| i64::try_from(line).ok())));
@@ -484,16 +497,22 @@ fn reject_keyless(decoded: Decoded, keyless: &[usize], stream: &Stream) -> Resul
     let mut rejected = decoded.rejected;
     for row in keyless {
         let values = schema.fields().iter().zip(&formatters).zip(decoded.batch.columns());
-        let object: serde_json::Map<String, serde_json::Value> = values
+        let mut object: serde_json::Map<String, serde_json::Value> = values
             .filter(|(_, column)| column.is_valid(*row))
             .map(|((field, formatter), _)| (field.name().clone(), formatter.value(*row).to_string().into()))
             .collect();
+        if decoded.extra.is_valid(*row)
+            && let Ok(serde_json::Value::Object(extra)) = serde_json::from_str(decoded.extra.value(*row))
+        {
+            object.extend(extra);
+        }
         rejected.push(Rejected {
             record: decoded.record.value(*row),
             line: None,
             bytes: serde_json::Value::Object(object).to_string().into(),
             error: format!("it has no key ({names})"),
             undecodable: false,
+            form: Some(Form::Values),
         });
     }
     let mut keep = vec![true; decoded.batch.num_rows()];
