@@ -167,3 +167,23 @@ impl Factory for FilesFactory {
         Ok(Box::new(Files::new(config, context)?))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_as_declared_now_unless_its_file_said_otherwise() {
+        let config =
+            serde_json::json!({ "path": "a.csv", "encoding": "gb18030", "quote": "'", "header": ["编号", "名"] });
+        let context = Context::new("a", chrono_tz::UTC);
+        let files = Files::new(serde_json::from_value(config).unwrap(), &context).unwrap();
+        let header = vec!["id".to_owned(), "name".to_owned()];
+        let then = CsvDialect { delimiter: b';', quote: b'"', encoding: encoding_rs::UTF_8, header };
+        let read = |row: &[u8]| files.dialect(row, then.clone());
+        let now = read("1;张伟".as_bytes());
+        assert_eq!((now.encoding, now.delimiter, now.quote), (encoding_rs::UTF_8, b';', b'\''), "UTF-8 by its mark");
+        assert_eq!(now.header, ["编号", "名"]);
+        assert_eq!(read(b"1;\xd5\xc5\xce\xb0").encoding, encoding_rs::GB18030);
+    }
+}

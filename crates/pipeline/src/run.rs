@@ -185,6 +185,13 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
     if !derives(project, &lake).await? {
         return Ok(plan);
     }
+    let judged = limit::judge(&lake, &session(project, &lake)?, project, &[], &options.accept_rejected).await?;
+    let reasons: Vec<_> = judged.held().map(|held| held.in_words(&project.pipeline.lake.value)).collect();
+    if !reasons.is_empty() {
+        let what = "nothing before this is settled".into();
+        plan.steps.push(Step { stage: "clean".into(), what, reasons });
+        return Ok(plan);
+    }
     let reasons = tributary_clean::stage::plan(&lake, &project.mappings, &epochs, &share.others).await?;
     let mut touched = false;
     let mut ids: Vec<&String> = project.mappings.iter().map(|mapping| &mapping.id).collect();
@@ -494,7 +501,9 @@ async fn rejected(
     options: &RunOptions,
     summary: &mut Summary,
 ) -> Result<(), Error> {
-    let over = limit::judge(lake, session, project, &summary.streams, &options.accept_rejected).await?;
+    let judged = limit::judge(lake, session, project, &summary.streams, &options.accept_rejected).await?;
+    judged.pass(lake).await?;
+    let over = judged.over;
     for report in summary.streams.iter().filter(|report| report.counts.rejected > 0) {
         let (id, counts) = (format!("{}.{}", report.source, report.stream), &report.counts);
         if over.iter().all(|held| held.stream != id) {

@@ -1,6 +1,6 @@
 //! `max_rejected`: a run in which too many records of a stream were rejected ends before anything is made of them.
 //!
-//! A stream is judged by what was read since the last run that was let through ([`tributary_lake::Passed`]), so that it stays held until that is
+//! A stream is judged by what was read since the last run that was let through ([`Passed`]), so that it stays held until that is
 //! taken back, mended, replayed or accepted, however many runs come in between.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::Utc;
 use serde::Serialize;
 use tributary_engine::Session;
-use tributary_lake::{Lake, Progress, StreamId, StreamLog};
+use tributary_lake::{Lake, Passed, Progress, StreamId, StreamLog};
 
 use super::{Standing, reason};
 use crate::config::MaxRejected;
@@ -51,29 +51,52 @@ impl Held {
             return text + "); accepted";
         }
         let undo: Vec<_> = runs.iter().take(TOLD).map(|run| format!("`tributary undo {lake} {run}`")).collect();
+        let undo = if undo.is_empty() { String::new() } else { format!("take them back with {}; ", undo.join(", ")) };
         text + &format!(
             "); nothing is made of what was read until that is settled. See them: `tributary quarantine show {lake} {stream}`. \
-             Mend the file or the declaration, then `tributary quarantine replay PIPELINE {stream}`; take them back with {}; \
-             raise `max_rejected`; or run with `--accept-rejected {stream}`",
-            undo.join(", ")
+             Mend the file or the declaration, then `tributary quarantine replay PIPELINE {stream}`; {undo}\
+             raise `max_rejected`; or run with `--accept-rejected {stream}`"
         )
     }
 }
 
-/// The streams of a pipeline that are over their limits, given what came of those that were read. If none is held, all are let
-/// through.
+/// Which streams are over their limits, and how far all have come.
+pub(crate) struct Judged {
+    pub over: Vec<Held>,
+    before: Passed,
+    now: Passed,
+}
+
+impl Judged {
+    pub fn held(&self) -> impl Iterator<Item = &Held> {
+        self.over.iter().filter(|held| !held.accepted)
+    }
+
+    /// Lets all that was read through to the stages, unless a stream is held.
+    ///
+    /// # Errors
+    /// If the lake cannot be written.
+    pub async fn pass(&self, lake: &Lake) -> Result<(), Error> {
+        if self.held().next().is_none() && self.now != self.before {
+            lake.set_passed(&self.now).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Judges the streams of a pipeline: those that were just read, by their reports, and those that are mapped. Writes nothing.
 ///
 /// # Errors
-/// If the lake cannot be read or written.
+/// If the lake cannot be read.
 pub(crate) async fn judge(
     lake: &Lake,
     session: &Session,
     project: &Project,
     reports: &[Report],
     accepted: &[String],
-) -> Result<Vec<Held>, Error> {
+) -> Result<Judged, Error> {
     let before = lake.passed().await?;
-    let mut passed = before.clone();
+    let mut now = before.clone();
     let mut over = Vec::new();
     let read = reports.iter().map(|report| (&report.source, &report.stream));
     let mapped = project.mappings.iter().map(|mapping| (&mapping.source, &mapping.stream));
@@ -85,7 +108,7 @@ pub(crate) async fn judge(
             None => Standing::load(lake, session, source, stream).await?.and_then(|standing| standing.log.commit),
         };
         let name = format!("{source}.{stream}");
-        let since = passed.streams.get(&name).copied().unwrap_or_default();
+        let since = before.streams.get(&name).copied().unwrap_or_default();
         let Some(newest) = newest.filter(|newest| *newest > since) else { continue };
         let limit = project.pipeline.source(source).and_then(|source| source.limit(stream));
         if let Some(limit) = limit
@@ -94,12 +117,9 @@ pub(crate) async fn judge(
         {
             over.push(Held { accepted: accepted.contains(&name), ..held });
         }
-        passed.streams.insert(name, newest);
+        now.streams.insert(name, newest);
     }
-    if over.iter().all(|held| held.accepted) && passed != before {
-        lake.set_passed(&passed).await?;
-    }
-    Ok(over)
+    Ok(Judged { over, before, now })
 }
 
 /// A stream, if it is over its limit in what came after commit `since`.
