@@ -114,6 +114,8 @@ pub struct Shape {
 pub struct Prepared {
     /// All columns but `_epoch`, `_row`, `_commit`, `_read_at`, which are filled at commit.
     columns: Vec<ArrayRef>,
+    /// Per row the number of its record, where that is not the order of the rows: rejected ones come last.
+    order: Vec<u64>,
     pub rows: usize,
     /// For streams with a key: per good row its key and a hash of key, version and content.
     pub keys: Vec<(u128, u64)>,
@@ -286,8 +288,12 @@ impl Shape {
             Int64Array::from_iter(decoded.rejected.iter().map(|r| r.line.and_then(|line| i64::try_from(line).ok())));
         let lines = pair(nulls(&DataType::Int64, good), Arc::new(lines))?;
         columns.push(lines);
+        let rejected = decoded.rejected.iter().map(|rejected| rejected.record);
+        let order =
+            if bad == 0 { Vec::new() } else { decoded.record.values().iter().copied().chain(rejected).collect() };
         Ok(Prepared {
             columns,
+            order,
             rows,
             keys,
             records: page.records,
@@ -311,6 +317,7 @@ impl Shape {
         columns.extend([Arc::new(Int32Array::from(vec![self.incarnation])) as ArrayRef, null(DataType::Int64)]);
         Prepared {
             columns,
+            order: Vec::new(),
             rows: 1,
             keys: Vec::new(),
             records: 0,
@@ -322,7 +329,7 @@ impl Shape {
         }
     }
 
-    /// The finished batch: rows `keep` of the page, numbered from `first_row` without a gap.
+    /// The finished batch: rows `keep` of the page, numbered from `first_row` without a gap, in the order of their records.
     pub fn finish(
         &self,
         prepared: &Prepared,
@@ -337,17 +344,35 @@ impl Shape {
         };
         let rows = keep.map_or(prepared.rows, arrow::array::BooleanArray::true_count);
         let constant = |value: i64| Arc::new(Int64Array::from(vec![value; rows])) as ArrayRef;
-        let numbers = (place.first_row..).take(rows);
+        let numbers = numbers(prepared, keep, rows, place.first_row);
         let read_at = arrow::array::TimestampMicrosecondArray::from(vec![place.read_at; rows]).with_timezone("UTC");
         let (before, line) = kept.split_at(kept.len() - 1);
         let mut columns = before.to_vec();
         columns.push(constant(place.epoch));
-        columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
+        columns.push(Arc::new(Int64Array::from(numbers)));
         columns.extend(line.iter().cloned());
         columns.push(constant(place.commit));
         columns.push(Arc::new(read_at));
         RecordBatch::try_new(self.schema.clone(), columns)
     }
+}
+
+/// The numbers of the rows that are kept. A rejected record has the place it would have had, in case it is replayed.
+fn numbers(prepared: &Prepared, keep: Option<&arrow::array::BooleanArray>, rows: usize, first_row: i64) -> Vec<i64> {
+    if prepared.order.is_empty() {
+        return (first_row..).take(rows).collect();
+    }
+    let kept = |row: &usize| keep.is_none_or(|keep| keep.value(*row));
+    let records: Vec<u64> = prepared.order.iter().enumerate().filter(|(row, _)| kept(row)).map(|(_, at)| *at).collect();
+    let mut by_record: Vec<usize> = (0..records.len()).collect();
+    by_record.sort_by_key(|row| records.get(*row));
+    let mut numbers = vec![first_row; records.len()];
+    for (number, row) in (first_row..).zip(by_record) {
+        if let Some(place) = numbers.get_mut(row) {
+            *place = number;
+        }
+    }
+    numbers
 }
 
 /// Where in the lake's history a batch's rows stand.
