@@ -4,17 +4,18 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use encoding_rs::Encoding;
 use tokio::runtime::Handle;
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, Cursor, Deletes, Error, Factory, Kind, ReadRequest, Reader,
-    Sniffed, Stream,
+    Capabilities, Configuration, Connector, Context, CsvDialect, Cursor, Deletes, Error, Factory, Kind, ReadRequest,
+    Reader, Sniffed, Stream,
 };
 
 use crate::config::{Config, Format, OnChange};
 use crate::load::Settings;
 use crate::place::{Listing, Patterns, Place};
 use crate::reader::FilesReader;
-use crate::{discover, local, remote, sniff};
+use crate::{discover, encoding, layout, local, remote, sniff};
 
 /// A source of files.
 #[derive(Debug, Clone)]
@@ -115,6 +116,19 @@ impl Connector for Files {
         let listing = self.list().await?;
         Ok(Box::new(FilesReader::start(Arc::clone(&self.settings), listing, &request.state)?))
     }
+
+    fn dialect(&self, row: &[u8], then: CsvDialect) -> CsvDialect {
+        let csv = &self.settings.csv;
+        let fits = |of: &'static Encoding| of.decode_without_bom_handling_and_without_replacement(row).is_some();
+        // A row that its file's encoding has is of that one, whatever others are: a byte order mark may have said so.
+        let declared = self.settings.encoding.filter(|of| !fits(then.encoding) && encoding::is_cut_as_it_is(of));
+        CsvDialect {
+            delimiter: csv.delimiter.unwrap_or(then.delimiter),
+            quote: csv.quote,
+            encoding: declared.unwrap_or(then.encoding),
+            header: csv.header.as_ref().map_or(then.header, |names| layout::names(names)),
+        }
+    }
 }
 
 /// Makes [`Files`].
@@ -151,5 +165,25 @@ impl Factory for FilesFactory {
 
     fn build(&self, config: Config, context: &Context) -> Result<Box<dyn Connector>, Error> {
         Ok(Box::new(Files::new(config, context)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_read_as_declared_now_unless_its_file_said_otherwise() {
+        let config =
+            serde_json::json!({ "path": "a.csv", "encoding": "gb18030", "quote": "'", "header": ["编号", "名"] });
+        let context = Context::new("a", chrono_tz::UTC);
+        let files = Files::new(serde_json::from_value(config).unwrap(), &context).unwrap();
+        let header = vec!["id".to_owned(), "name".to_owned()];
+        let then = CsvDialect { delimiter: b';', quote: b'"', encoding: encoding_rs::UTF_8, header };
+        let read = |row: &[u8]| files.dialect(row, then.clone());
+        let now = read("1;张伟".as_bytes());
+        assert_eq!((now.encoding, now.delimiter, now.quote), (encoding_rs::UTF_8, b';', b'\''), "UTF-8 by its mark");
+        assert_eq!(now.header, ["编号", "名"]);
+        assert_eq!(read(b"1;\xd5\xc5\xce\xb0").encoding, encoding_rs::GB18030);
     }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tributary_connector::{CsvDialect, CsvPage, Data, Error, Kind, Rejected};
+use tributary_connector::{CsvDialect, CsvPage, Data, Error, Form, Kind, Rejected};
 
 use crate::config::TotalRow;
 use crate::cut::{Broken, Cutter, KEPT, MAX_RECORD, Piece, count_lines};
@@ -141,7 +141,7 @@ pub fn read(
             (*end, *count) = (*last, *count - 1);
         }
         if cut.rest == 0 && !ended && buffer.len() > MAX_RECORD {
-            (line, ended) = pass_over(text, &mut buffer, line, page_bytes, pages)?;
+            (line, ended) = pass_over(text, &mut buffer, line, page_bytes, &dialect, pages)?;
             continue;
         }
         let rest = buffer[cut.rest..].to_vec();
@@ -165,14 +165,14 @@ fn send(bytes: Bytes, pieces: &[Piece], dialect: &Arc<CsvDialect>, pages: &mut P
                 pages.send(Data::Csv(page), count)?;
             }
             Piece::Broken { start, end, line, why } => {
-                reject(bytes.get(start..end).unwrap_or_default(), line, why, pages)?
+                reject(bytes.get(start..end).unwrap_or_default(), line, why, dialect, pages)?
             }
         }
     }
     Ok(())
 }
 
-fn reject(row: &[u8], line: u64, why: Broken, pages: &mut Pages<'_>) -> Result<(), Halt> {
+fn reject(row: &[u8], line: u64, why: Broken, dialect: &Arc<CsvDialect>, pages: &mut Pages<'_>) -> Result<(), Halt> {
     let row = row.strip_suffix(b"\r").unwrap_or(row);
     let rejected = Rejected {
         record: pages.records(),
@@ -180,6 +180,7 @@ fn reject(row: &[u8], line: u64, why: Broken, pages: &mut Pages<'_>) -> Result<(
         bytes: Bytes::copy_from_slice(if why == Broken::TooLong { &row[..row.len().min(KEPT)] } else { row }),
         error: why.in_words().to_owned(),
         undecodable: false,
+        form: (why != Broken::TooLong).then(|| Form::Csv(Arc::clone(dialect))),
     };
     pages.send(Data::Rejected(vec![rejected]), 1)
 }
@@ -190,6 +191,7 @@ fn pass_over(
     buffer: &mut Vec<u8>,
     line: u64,
     page_bytes: usize,
+    dialect: &Arc<CsvDialect>,
     pages: &mut Pages<'_>,
 ) -> Result<(u64, bool), Halt> {
     let kept = buffer[..KEPT.min(buffer.len())].to_vec();
@@ -205,7 +207,7 @@ fn pass_over(
         }
         ended = text.fill(buffer, page_bytes).map_err(|e| pages.unreadable(e))?;
     }
-    reject(&kept, line, Broken::TooLong, pages)?;
+    reject(&kept, line, Broken::TooLong, dialect, pages)?;
     Ok((line + 1, ended))
 }
 

@@ -73,6 +73,7 @@ fn reject(row: &[u8], line: u64, pages: &mut Pages<'_>) -> Result<(), Halt> {
         bytes: Bytes::copy_from_slice(&row[..row.len().min(KEPT)]),
         error: "line is longer than 16 MiB".to_owned(),
         undecodable: false,
+        form: None,
     };
     pages.send(Data::Rejected(vec![rejected]), 1)
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, Error, Factory, Kind, ReadRequest, Reader, Sniffed, Stream,
+    Capabilities, Configuration, Connector, Context, CsvDialect, Error, Factory, Kind, ReadRequest, Reader, Sniffed,
+    Stream,
 };
 
 use crate::api::Api;
@@ -70,6 +71,10 @@ impl Connector for Fxiaoke {
     async fn read(&self, request: ReadRequest) -> Result<Box<dyn Reader>, Error> {
         let place = Place::read(&request.state)?;
         Ok(Box::new(Records::new(Arc::clone(&self.api), request.stream.name, &self.config, place)))
+    }
+
+    fn dialect(&self, _: &[u8], then: CsvDialect) -> CsvDialect {
+        then
     }
 }
 

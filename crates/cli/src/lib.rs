@@ -13,6 +13,7 @@ mod maintain;
 mod network;
 mod preview;
 mod progress;
+mod quarantine;
 mod query;
 mod report;
 mod run;
@@ -77,6 +78,9 @@ enum Command {
         /// Let a file of this `source.stream` be replaced by content that withdraws over half of its records.
         #[arg(long, value_name = "SOURCE.STREAM")]
         accept_replace: Vec<String>,
+        /// Go on although more records of this `source.stream` were rejected than `max_rejected` allows.
+        #[arg(long, value_name = "SOURCE.STREAM")]
+        accept_rejected: Vec<String>,
         /// Read only these sources; the others stand where they stood.
         #[arg(long, value_name = "SOURCE")]
         source: Vec<String>,
@@ -128,6 +132,11 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Look at records that were rejected, and decode them again when the cause is mended.
+    Quarantine {
+        #[command(subcommand)]
+        what: Quarantine,
+    },
     /// Put small files together and delete what nobody needs any more. Runs do it by themselves where it is worth while.
     Maintain {
         lake: String,
@@ -175,6 +184,50 @@ enum Command {
     Schema,
     /// Print completions for a shell.
     Completions { shell: clap_complete::Shell },
+}
+
+#[derive(Debug, Subcommand)]
+enum Quarantine {
+    /// Why records were rejected, how many, and what has become of them.
+    List {
+        lake: String,
+        /// Of this source only.
+        #[arg(long)]
+        source: Option<String>,
+        /// Of this stream only.
+        #[arg(long, value_name = "SOURCE.STREAM")]
+        stream: Option<String>,
+        #[arg(long)]
+        json: bool,
+    },
+    /// The rejected records of a stream, one by one.
+    Show {
+        lake: String,
+        /// `source.stream`.
+        stream: String,
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// Those too that were replayed, withdrawn or undone.
+        #[arg(long)]
+        all: bool,
+        /// Show what the source wrote: personal values.
+        #[arg(long)]
+        bytes: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Decode rejected records again, as the pipeline declares their streams now; those that are sound become rows.
+    Replay {
+        pipeline: PathBuf,
+        /// `source.stream`; all if not given.
+        stream: Option<String>,
+        /// Say what would become of them, and write nothing.
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -253,9 +306,9 @@ async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
         }
         Command::Check { pipeline, json } => check::check(&pipeline, registry, json, colour).await,
         Command::Plan { pipeline, json } => check::plan(&pipeline, registry, json, colour).await,
-        Command::Run { pipeline, accept_replace, source, take_over, date, wait, json } => {
+        Command::Run { pipeline, accept_replace, accept_rejected, source, take_over, date, wait, json } => {
             let date = date.map_or(RunDate::Today, RunDate::Given);
-            let options = RunOptions { accept_replace, sources: source, take_over, date };
+            let options = RunOptions { accept_replace, accept_rejected, sources: source, take_over, date };
             run::run(&pipeline, registry, options, run::Manner { json, colour, wait }).await
         }
         Command::Serve { paths, listen, state, config } => {
@@ -263,6 +316,18 @@ async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
         }
         Command::Runs { lake, limit, json } => runs::runs(&lake, limit, json).await,
         Command::Undo { lake, run, no_reread, json } => undo::undo(&lake, &run, !no_reread, json).await,
+        Command::Quarantine { what } => match what {
+            Quarantine::List { lake, source, stream, json } => {
+                quarantine::list(&lake, source.as_deref(), stream.as_deref(), json).await
+            }
+            Quarantine::Show { lake, stream, limit, all, bytes, json } => {
+                quarantine::show(&lake, &stream, limit, quarantine::What { all, bytes, json }).await
+            }
+            Quarantine::Replay { pipeline, stream, dry_run, json } => {
+                quarantine::replay(&pipeline, stream.as_deref(), registry, quarantine::How { dry_run, json, colour })
+                    .await
+            }
+        },
         Command::Maintain { lake, keep_hours, json } => maintain::maintain(&lake, keep_hours, json).await,
         Command::Tables { lake, json } => lakes::tables(&lake, json).await,
         Command::Query { lake, sql, json, csv } => query::query(&lake, &sql, json, csv).await,

@@ -73,6 +73,7 @@ pub fn render(summary: &Summary) -> String {
     }
 
     match &summary.stages_of {
+        _ if !summary.held.is_empty() => text.push_str("\nmerged\n  nothing: too many records were rejected\n"),
         Some(owner) => text.push_str(&format!("\nmerged\n  by pipeline `{owner}` of this lake, when it runs next\n")),
         None if summary.tables.keys().all(|table| table.layer == "raw" || table.layer == "ops") => {
             text.push_str("\nmerged\n  nothing: no stream is mapped (`[[map]]`)\n");

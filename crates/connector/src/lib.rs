@@ -9,6 +9,7 @@
 mod columns;
 pub mod decode;
 mod error;
+mod form;
 pub mod http;
 mod page;
 mod paged;
@@ -20,6 +21,7 @@ mod stream;
 
 pub use columns::Columns;
 pub use error::{Error, Fault, Kind, Retry};
+pub use form::Form;
 pub use page::{CsvDialect, CsvPage, Data, Event, JsonPage, JsonShape, Op, Page, Rejected, Withdrawal};
 pub use paged::{Fetch, Fetched, paged};
 pub use position::{Position, State};

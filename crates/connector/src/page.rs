@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
-use crate::{Error, Position};
+use crate::{Error, Form, Position};
 
 /// One step of reading a stream.
 #[derive(Debug)]
@@ -131,6 +131,8 @@ pub struct Rejected {
     pub error: String,
     /// Whether the bytes are not of the encoding (too many of these make a file bad).
     pub undecodable: bool,
+    /// How the bytes are read by themselves; `None` where they are not the whole record.
+    pub form: Option<Form>,
 }
 
 /// Rows of `scope` are withdrawn, because `partition` now shows something else.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::{Capabilities, Error, Event, Kind, Sniffed, State, Stream};
+use crate::{Capabilities, CsvDialect, Error, Event, Kind, Sniffed, State, Stream};
 
 /// A source with its configuration.
 #[async_trait]
@@ -35,6 +35,10 @@ pub trait Connector: Send + Sync {
     /// # Errors
     /// If reading cannot start. Errors of one partition are events ([`Event::Discard`]), so that the others go on.
     async fn read(&self, request: ReadRequest) -> Result<Box<dyn Reader>, Error>;
+
+    /// How a row of delimited text that was rejected is to be read now: `then` is how its file was read, and what the
+    /// configuration declares by now takes its place. A connector without delimited text gives `then` back.
+    fn dialect(&self, row: &[u8], then: CsvDialect) -> CsvDialect;
 }
 
 /// Hands out a stream's events, in order. Dropping it stops the reading.

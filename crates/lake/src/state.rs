@@ -70,6 +70,8 @@ pub struct StreamLog {
     pub epoch: Option<Epoch>,
     pub positions: BTreeMap<String, Value>,
     pub totals: BTreeMap<String, u64>,
+    /// The commit of the newest batch.
+    pub commit: Option<i64>,
     /// Whose batches the next ones are.
     pub run: Option<String>,
     since_snapshot: u32,
@@ -114,6 +116,7 @@ impl StreamLog {
             epoch: newest,
             positions: BTreeMap::new(),
             totals: BTreeMap::new(),
+            commit: None,
             run: None,
             since_snapshot: 0,
         };
@@ -127,6 +130,7 @@ impl StreamLog {
         log.since_snapshot = u32::try_from(chain.len()).unwrap_or(SNAPSHOT_EVERY);
         if let Some(newest) = chain.first() {
             log.totals = newest.totals.clone();
+            log.commit = Some(newest.commit);
         }
         for progress in chain.into_iter().rev() {
             log.apply(progress.positions);
@@ -191,7 +195,7 @@ impl StreamLog {
     /// The stream in its next incarnation, standing at `positions`. It is live once a batch of it is committed.
     pub fn reborn(&self, positions: BTreeMap<String, Value>) -> Self {
         let id = StreamId { incarnation: self.id.incarnation + 1, ..self.id.clone() };
-        Self { id, epoch: None, positions, totals: self.totals.clone(), run: self.run.clone(), since_snapshot: 0 }
+        Self { id, epoch: None, positions, since_snapshot: 0, ..self.clone() }
     }
 
     fn apply(&mut self, changes: BTreeMap<String, Value>) {
@@ -253,6 +257,7 @@ impl StreamLog {
         let point = format!("{}.commit", table.name.layer);
         let version = table.commit(&Change { adds, ..Change::default() }, &txn, &point).await?;
         after.epoch = Some(epoch);
+        after.commit = Some(commit);
         after.since_snapshot = if snapshot { 1 } else { self.since_snapshot + 1 };
         *self = after;
         Ok(version)

@@ -13,6 +13,7 @@ mod edge;
 mod evolve;
 pub mod observe;
 mod project;
+pub mod quarantine;
 mod raw;
 mod run;
 pub mod sample;

@@ -40,7 +40,6 @@ pub struct ReadySource {
     pub connector: Box<dyn Connector>,
     pub streams: Vec<Stream>,
     pub batch_rows: u64,
-    pub max_rejected: Option<config::MaxRejected>,
     /// What becomes of columns that are new or have another type.
     pub schema: Policy,
     /// Why its streams are not known.
@@ -324,15 +323,7 @@ async fn ready(
         }
     }
     let batch_rows = source.batch_rows;
-    Some(ReadySource {
-        name,
-        connector,
-        streams,
-        batch_rows,
-        max_rejected: source.max_rejected,
-        schema: source.schema,
-        undiscovered,
-    })
+    Some(ReadySource { name, connector, streams, batch_rows, schema: source.schema, undiscovered })
 }
 
 /// A configuration without the keys its schema does not know.

@@ -13,10 +13,12 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{Datelike, Timelike};
 use tributary_connector::decode::{Decoded, decode};
-use tributary_connector::{Deletes, Op, Page, Rejected, Stream};
+use tributary_connector::{Deletes, Form, Op, Page, Rejected, Stream};
 use tributary_lake::{Keys, TableName, TableSpec, key_number, key_of};
 use tributary_model::{Personal, plain};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::quarantine::kept;
 
 /// The columns of a raw table that are ours; they follow the stream's.
 const OURS: [&str; 13] = [
@@ -112,6 +114,8 @@ pub struct Shape {
 pub struct Prepared {
     /// All columns but `_epoch`, `_row`, `_commit`, `_read_at`, which are filled at commit.
     columns: Vec<ArrayRef>,
+    /// Per row the number of its record, where that is not the order of the rows: rejected ones come last.
+    order: Vec<u64>,
     pub rows: usize,
     /// For streams with a key: per good row its key and a hash of key, version and content.
     pub keys: Vec<(u128, u64)>,
@@ -128,6 +132,12 @@ impl Prepared {
     pub fn versions(&self) -> Option<&StringArray> {
         // `_op`, `_scope`, `_version`, `_incarnation` and `_line` come last before those that are filled at commit.
         self.columns.get(self.columns.len().checked_sub(3)?)?.as_string_opt::<i32>()
+    }
+
+    /// Why the last row was rejected, if it was.
+    pub fn error(&self) -> Option<&str> {
+        let errors = self.columns.get(self.columns.len().checked_sub(8)?)?.as_string_opt::<i32>()?;
+        errors.iter().last().flatten()
     }
 }
 
@@ -256,7 +266,8 @@ impl Shape {
             },
         };
         let pair = |good: ArrayRef, bad_column: ArrayRef| if bad == 0 { Ok(good) } else { stacked(good, bad_column) };
-        columns.push(pair(extra, nulls(&DataType::Utf8, bad))?);
+        let kept: StringArray = decoded.rejected.iter().map(|rejected| kept::write(rejected, page.op)).collect();
+        columns.push(pair(extra, Arc::new(kept))?);
         let errors = decoded.rejected.iter().map(|rejected| match rejected.line {
             Some(line) => format!("line {line}: {}", rejected.error),
             None => format!("record {}: {}", rejected.record, rejected.error),
@@ -267,14 +278,22 @@ impl Shape {
         columns.push(pair(keys_column, nulls(&DataType::Utf8, bad))?);
         columns.push(pair(op, text("reject", bad))?);
         columns.push(text(&page.scope, rows));
-        columns.push(pair(version, nulls(&DataType::Utf8, bad))?);
+        let version_of_page = match &page.version {
+            Some(version) => text(version, bad),
+            None => nulls(&DataType::Utf8, bad),
+        };
+        columns.push(pair(version, version_of_page)?);
         columns.push(Arc::new(Int32Array::from(vec![self.incarnation; rows])));
         let lines =
             Int64Array::from_iter(decoded.rejected.iter().map(|r| r.line.and_then(|line| i64::try_from(line).ok())));
         let lines = pair(nulls(&DataType::Int64, good), Arc::new(lines))?;
         columns.push(lines);
+        let rejected = decoded.rejected.iter().map(|rejected| rejected.record);
+        let order =
+            if bad == 0 { Vec::new() } else { decoded.record.values().iter().copied().chain(rejected).collect() };
         Ok(Prepared {
             columns,
+            order,
             rows,
             keys,
             records: page.records,
@@ -298,6 +317,7 @@ impl Shape {
         columns.extend([Arc::new(Int32Array::from(vec![self.incarnation])) as ArrayRef, null(DataType::Int64)]);
         Prepared {
             columns,
+            order: Vec::new(),
             rows: 1,
             keys: Vec::new(),
             records: 0,
@@ -309,7 +329,7 @@ impl Shape {
         }
     }
 
-    /// The finished batch: rows `keep` of the page, numbered from `first_row` without a gap.
+    /// The finished batch: rows `keep` of the page, numbered from `first_row` without a gap, in the order of their records.
     pub fn finish(
         &self,
         prepared: &Prepared,
@@ -324,17 +344,35 @@ impl Shape {
         };
         let rows = keep.map_or(prepared.rows, arrow::array::BooleanArray::true_count);
         let constant = |value: i64| Arc::new(Int64Array::from(vec![value; rows])) as ArrayRef;
-        let numbers = (place.first_row..).take(rows);
+        let numbers = numbers(prepared, keep, rows, place.first_row);
         let read_at = arrow::array::TimestampMicrosecondArray::from(vec![place.read_at; rows]).with_timezone("UTC");
         let (before, line) = kept.split_at(kept.len() - 1);
         let mut columns = before.to_vec();
         columns.push(constant(place.epoch));
-        columns.push(Arc::new(Int64Array::from_iter_values(numbers)));
+        columns.push(Arc::new(Int64Array::from(numbers)));
         columns.extend(line.iter().cloned());
         columns.push(constant(place.commit));
         columns.push(Arc::new(read_at));
         RecordBatch::try_new(self.schema.clone(), columns)
     }
+}
+
+/// The numbers of the rows that are kept. A rejected record has the place it would have had, in case it is replayed.
+fn numbers(prepared: &Prepared, keep: Option<&arrow::array::BooleanArray>, rows: usize, first_row: i64) -> Vec<i64> {
+    if prepared.order.is_empty() {
+        return (first_row..).take(rows).collect();
+    }
+    let kept = |row: &usize| keep.is_none_or(|keep| keep.value(*row));
+    let records: Vec<u64> = prepared.order.iter().enumerate().filter(|(row, _)| kept(row)).map(|(_, at)| *at).collect();
+    let mut by_record: Vec<usize> = (0..records.len()).collect();
+    by_record.sort_by_key(|row| records.get(*row));
+    let mut numbers = vec![first_row; records.len()];
+    for (number, row) in (first_row..).zip(by_record) {
+        if let Some(place) = numbers.get_mut(row) {
+            *place = number;
+        }
+    }
+    numbers
 }
 
 /// Where in the lake's history a batch's rows stand.
@@ -484,16 +522,22 @@ fn reject_keyless(decoded: Decoded, keyless: &[usize], stream: &Stream) -> Resul
     let mut rejected = decoded.rejected;
     for row in keyless {
         let values = schema.fields().iter().zip(&formatters).zip(decoded.batch.columns());
-        let object: serde_json::Map<String, serde_json::Value> = values
+        let mut object: serde_json::Map<String, serde_json::Value> = values
             .filter(|(_, column)| column.is_valid(*row))
             .map(|((field, formatter), _)| (field.name().clone(), formatter.value(*row).to_string().into()))
             .collect();
+        if decoded.extra.is_valid(*row)
+            && let Ok(serde_json::Value::Object(extra)) = serde_json::from_str(decoded.extra.value(*row))
+        {
+            object.extend(extra);
+        }
         rejected.push(Rejected {
             record: decoded.record.value(*row),
             line: None,
             bytes: serde_json::Value::Object(object).to_string().into(),
             error: format!("it has no key ({names})"),
             undecodable: false,
+            form: Some(Form::Values),
         });
     }
     let mut keep = vec![true; decoded.batch.num_rows()];

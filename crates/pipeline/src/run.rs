@@ -12,9 +12,9 @@ use tributary_lake::{
 };
 
 use crate::claims::{self, Share};
-use crate::config::MaxRejected;
 use crate::observe::{Note, Observer};
 use crate::project::{Project, RunDate};
+use crate::quarantine::limit::{self, Held};
 use crate::sync::{Report, Sync};
 use crate::{Diagnostic, raw, schema_event, undo, upkeep};
 
@@ -36,6 +36,9 @@ pub enum Error {
     Folder(#[source] std::io::Error),
     #[error("no run `{0}` of this lake has read anything that is still known")]
     NoRun(String),
+    /// With the streams there are.
+    #[error("there is no stream of that name")]
+    NoStream(String),
     #[error("a part of the program broke off: {0}")]
     Panic(String),
 }
@@ -50,6 +53,7 @@ impl Error {
                 Some("nothing of it is committed; run again, and report it if it stays".into())
             }
             Self::NoRun(_) => Some("`tributary runs LAKE` lists them; what a run read is known for 29 days".into()),
+            Self::NoStream(known) => Some(format!("known: {known}")),
             _ => None,
         }
     }
@@ -60,6 +64,8 @@ impl Error {
 pub struct RunOptions {
     /// Streams, `source.stream`, whose files may be replaced by ones that withdraw over half of their keys.
     pub accept_replace: Vec<String>,
+    /// Streams, `source.stream`, that go on although too many of their records were rejected.
+    pub accept_rejected: Vec<String>,
     /// Only these sources are read; all if there is none.
     pub sources: Vec<String>,
     /// Pipelines of the lake whose sources and stages become this one's.
@@ -88,6 +94,9 @@ pub struct Summary {
     pub waiting: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Upkeep::is_empty")]
     pub upkeep: Upkeep,
+    /// Streams of which too many records were rejected: nothing was made of what was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub held: Vec<Held>,
     /// What could not be taken, in words.
     pub errors: Vec<String>,
     pub warnings: Vec<String>,
@@ -176,6 +185,13 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
     if !derives(project, &lake).await? {
         return Ok(plan);
     }
+    let judged = limit::judge(&lake, &session(project, &lake)?, project, &[], &options.accept_rejected).await?;
+    let reasons: Vec<_> = judged.held().map(|held| held.in_words(&project.pipeline.lake.value)).collect();
+    if !reasons.is_empty() {
+        let what = "nothing before this is settled".into();
+        plan.steps.push(Step { stage: "clean".into(), what, reasons });
+        return Ok(plan);
+    }
     let reasons = tributary_clean::stage::plan(&lake, &project.mappings, &epochs, &share.others).await?;
     let mut touched = false;
     let mut ids: Vec<&String> = project.mappings.iter().map(|mapping| &mapping.id).collect();
@@ -229,7 +245,8 @@ fn describe(project: &Project, id: &str, reason: &Reason) -> String {
 /// How many rows a stream's commits have added: what the stage that reads them remembers. An epoch that only moved positions
 /// (a file that was renamed) does not move it.
 fn rows_so_far(totals: &BTreeMap<String, u64>) -> i64 {
-    let rows: u64 = ["written", "rejected", "withdrawn", "retracted"].iter().filter_map(|name| totals.get(*name)).sum();
+    let rows: u64 =
+        ["written", "rejected", "withdrawn", "retracted", "replayed"].iter().filter_map(|name| totals.get(*name)).sum();
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
@@ -287,6 +304,7 @@ pub async fn run(project: &Project, options: &RunOptions, observer: &dyn Observe
     }
     let status = match &outcome {
         Err(_) => "failed",
+        Ok(()) if !summary.held.is_empty() => "held",
         Ok(()) if !summary.errors.is_empty() => "incomplete",
         Ok(()) if summary.waiting.is_some() => "waiting",
         Ok(()) if !summary.new => "nothing new",
@@ -375,7 +393,6 @@ async fn stages(
                 let hint = hint.as_ref().map_or(String::new(), |hint| format!("; {hint}"));
                 summary.errors.push(format!("{id}: `{partition}`: {message}{hint}"));
             }
-            rejected(&report, source.max_rejected, &id, summary);
             summary.streams.push(report);
         }
     }
@@ -402,7 +419,8 @@ async fn stages(
         }
     }
 
-    if !derives(project, lake).await? {
+    rejected(project, lake, &session, options, summary).await?;
+    if !summary.held.is_empty() || !derives(project, lake).await? {
         return Ok(());
     }
     let stage = |name: &'static str| observer.note(Note::Stage { name });
@@ -475,24 +493,34 @@ fn note(summary: &mut Summary, stage: &str, reasons: Vec<String>) {
     }
 }
 
-fn rejected(report: &Report, most: Option<MaxRejected>, id: &str, summary: &mut Summary) {
-    let (rejected, read) = (report.counts.rejected, report.counts.read);
-    if rejected == 0 {
-        return;
+/// Says what was rejected, and which streams are held for it.
+async fn rejected(
+    project: &Project,
+    lake: &Lake,
+    session: &Session,
+    options: &RunOptions,
+    summary: &mut Summary,
+) -> Result<(), Error> {
+    let judged = limit::judge(lake, session, project, &summary.streams, &options.accept_rejected).await?;
+    judged.pass(lake).await?;
+    let over = judged.over;
+    for report in summary.streams.iter().filter(|report| report.counts.rejected > 0) {
+        let (id, counts) = (format!("{}.{}", report.source, report.stream), &report.counts);
+        if over.iter().all(|held| held.stream != id) {
+            summary.warnings.push(format!(
+                "{id}: {} of {} records were rejected; see them: `select _error, _scope from raw.{}_{} where _error is not null`",
+                counts.rejected, counts.read, report.source, report.stream
+            ));
+        }
     }
-    let over = match most {
-        None => false,
-        Some(MaxRejected::Count(most)) => rejected > most,
-        Some(MaxRejected::Share(share)) => rejected as f64 > read as f64 * share,
-    };
-    let what = format!("{id}: {rejected} of {read} records were rejected");
-    let see = format!(
-        "see them: `select _error, _scope from raw.{}_{} where _error is not null`",
-        report.source, report.stream
-    );
-    if over {
-        summary.errors.push(format!("{what}, more than `max_rejected` allows; {see}"));
-    } else {
-        summary.warnings.push(format!("{what}; {see}"));
+    for held in over {
+        let told = held.in_words(&project.pipeline.lake.value);
+        if held.accepted {
+            summary.warnings.push(told);
+        } else {
+            summary.errors.push(told);
+            summary.held.push(held);
+        }
     }
+    Ok(())
 }

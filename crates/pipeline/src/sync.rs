@@ -83,6 +83,9 @@ pub struct Report {
     /// Commits of the stream that no longer count, first and last of each stretch.
     #[serde(skip)]
     pub retracted: Vec<(i64, i64)>,
+    /// The stream's newest commit.
+    #[serde(skip)]
+    pub commit: Option<i64>,
     /// Columns that the source shows differently than before: name and how.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<(String, &'static str)>,
@@ -194,6 +197,7 @@ impl Sync<'_> {
                 errors: Vec::new(),
                 stopped: None,
                 retracted: Vec::new(),
+                commit: None,
                 columns: columns.into_iter().map(|found| (found.column, found.change.as_str())).collect(),
             },
         };
@@ -662,6 +666,7 @@ impl Work<'_> {
             table: self.table.name.to_string(),
             totals: self.log.totals.clone(),
             retracted: undo::retracted(&self.log),
+            commit: self.log.commit,
             version: self.table.version(),
             epoch,
             ..self.report

@@ -16,6 +16,7 @@ use arrow::datatypes::{Field, SchemaRef, TimestampMicrosecondType};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::{Value, json};
+use tributary_clean::ident;
 use tributary_connector::{Cursor, Stream};
 use tributary_engine::{Options, Session};
 use tributary_lake::{
@@ -36,7 +37,7 @@ const CONTENTS: &str = "contents";
 /// Whose runs are undoings, in `ops.run`.
 pub const NAME: &str = "undo";
 /// How far back a run is looked for: a little less than state is kept.
-const KEPT: TimeDelta = TimeDelta::days(29);
+pub(crate) const KEPT: TimeDelta = TimeDelta::days(29);
 
 /// What was taken back of a stream.
 #[derive(Debug, Clone, Serialize)]
@@ -179,12 +180,28 @@ async fn one(
     writer.write(&row(&spec.schema, commits, next.id.incarnation, &place)?).await?;
     let files = writer.finish().await?;
     fault::point("undo.commit.before")?;
-    let undone = batches.iter().filter_map(|batch| batch.counts.get("written")).sum();
+    let written: u64 = batches.iter().filter_map(|batch| batch.counts.get("written")).sum();
+    let undone = written + replayed(lake, log, table, commits).await?;
     let counts = [("retracted".to_owned(), 1), ("undone".to_owned(), undone)].into();
     next.commit(lake, table, files, positions, counts, commit).await?;
     fault::point("undo.commit.after")?;
     *log = next;
     Ok(())
+}
+
+/// How many records of these commits were replayed later: they go with them.
+async fn replayed(lake: &Lake, log: &StreamLog, table: &Table, (first, last): (i64, i64)) -> Result<u64, Error> {
+    if log.totals.get("replayed").is_none_or(|count| *count == 0) {
+        return Ok(0);
+    }
+    let session = Session::new(lake, &Options::default())?;
+    session.register(table)?;
+    let raw = format!("{}.{}", ident(&table.name.layer), ident(&table.name.name));
+    let sql = format!(
+        "SELECT count(*) FROM {raw} t JOIN {raw} r ON t._commit = r._commit AND t._row = r._row \
+         WHERE t._op IN ('upsert', 'delete') AND r._op = 'reject' AND t._commit BETWEEN {first} AND {last}"
+    );
+    Ok(session.count("count what was replayed", &sql).await?)
 }
 
 /// The control row: which commits, first and last, no longer count.

@@ -121,11 +121,22 @@ impl Validator<'_> {
                 self.problems.push(Problem::new(source.span, error.message).maybe_help(error.hint));
             }
         }
+        self.limits(source);
         if let Some(streams) = self.columns.streams(&source.name) {
             for stream in source.streams.iter().flatten().filter(|stream| !streams.contains(&stream.value)) {
                 let message = format!("source `{}` has no stream `{stream}`", source.name);
                 self.unknown(stream.span, message, stream, streams.iter().map(String::as_str));
             }
+        }
+    }
+
+    /// Whether the streams that have limits of their own are read.
+    fn limits(&mut self, source: &Source) {
+        let declared = source.streams.as_ref().map(|names| names.iter().map(|name| name.value.clone()).collect());
+        let Some(read): Option<Vec<String>> = declared.or_else(|| self.columns.streams(&source.name)) else { return };
+        for (stream, _) in source.max_rejected_of.iter().filter(|(stream, _)| !read.contains(&stream.value)) {
+            let message = format!("source `{}` does not read the stream `{stream}`", source.name);
+            self.unknown(stream.span, message, stream, read.iter().map(String::as_str));
         }
     }
 

@@ -348,6 +348,7 @@ fn values_that_make_no_sense_are_reported() {
             ("order of dates", &source("date_order = \"ydm\"")),
             ("rejected", &source("max_rejected = \"150%\"")),
             ("rejected in words", &source("max_rejected = \"few\"")),
+            ("rejected by stream", &source("max_rejected = { a = \"1%\", b = \"most\", \"*\" = -1 }")),
             ("a stream twice", &source("streams = [\"a\", \"b\", \"a\"]")),
             ("a stream without a source", &format!("{HEAD}[[map]]\nfrom = \"members\"\nto = \"party\"\n")),
             (

@@ -127,6 +127,13 @@ fn maps_are_checked_against_model_and_columns() {
                 &map("").replace("path = \"x\"", "path = \"x\"\nstreams = [\"members\", \"tickts\"]")
             ),
             (
+                "limits of streams that are not read",
+                &map("").replace(
+                    "path = \"x\"",
+                    "path = \"x\"\nstreams = [\"members\"]\nmax_rejected = { members = 3, member = \"1%\" }"
+                )
+            ),
+            (
                 "columns",
                 &map(
                     "fields = { name = { column = \"姓名\" }, birthday = { column = \"birht\" } }\nidentifiers = [{ type = \"phone\", value = { column = \"phone\" }, scope = { column = \"shop\" } }]"

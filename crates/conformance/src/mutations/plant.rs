@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tributary_connector::http::{Clock, Settings};
 use tributary_connector::{
-    AnyFactory, Capabilities, Configuration, Connector, Context, Error, Event, Kind, ReadRequest, Reader, Sniffed,
-    State, Stream,
+    AnyFactory, Capabilities, Configuration, Connector, Context, CsvDialect, Error, Event, Kind, ReadRequest, Reader,
+    Sniffed, State, Stream,
 };
 
 use super::Plant;
@@ -165,6 +165,10 @@ impl Connector for Defective {
         let inner = self.inner.read(request).await?;
         let (alter, clock) = (Arc::clone(alter), Arc::clone(&self.clock));
         Ok(Box::new(Altered { inner, alter, clock, reading, queue: VecDeque::new() }))
+    }
+
+    fn dialect(&self, row: &[u8], then: CsvDialect) -> CsvDialect {
+        self.inner.dialect(row, then)
     }
 }
 

@@ -12,8 +12,8 @@ use tributary_connector::http::{
     Client, Limit, Origins, RefreshGrant, Request, Rule, Token, TokenHeader, TokenSource, locate, scan,
 };
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, Cursor, Deletes, Error, Factory, Fetch, Fetched, Kind, Position,
-    ReadRequest, Reader, SecretRef, Sniffed, Stream, paged,
+    Capabilities, Configuration, Connector, Context, CsvDialect, Cursor, Deletes, Error, Factory, Fetch, Fetched, Kind,
+    Position, ReadRequest, Reader, SecretRef, Sniffed, Stream, paged,
 };
 
 use super::api::earlier;
@@ -131,6 +131,10 @@ impl Connector for Shop {
         let deletes = request.stream.deletes == Deletes::Feed;
         let (client, name) = (self.0.clone(), request.stream.name);
         Ok(paged(Pages { client, name, deletes, at, step: Some(Step::Undated), from, after: None, begins: true }))
+    }
+
+    fn dialect(&self, _: &[u8], then: CsvDialect) -> CsvDialect {
+        then
     }
 }
 

@@ -16,7 +16,7 @@ use super::Decoded;
 use super::column::Column;
 use super::extra::Extra;
 use super::split::{Bad, Block, Splitter, raw_records};
-use crate::{CsvDialect, CsvPage, Rejected};
+use crate::{CsvDialect, CsvPage, Form, Rejected};
 
 /// Rows that are split before their columns are built; small enough that a block's text stays in the cache.
 const BLOCK: usize = 512;
@@ -201,6 +201,7 @@ impl<'a> Lines<'a> {
         let row = row.strip_suffix(b"\n").unwrap_or(row);
         // Copied, so that one bad row does not keep its page in memory.
         let bytes = Bytes::copy_from_slice(row.strip_suffix(b"\r").unwrap_or(row));
-        Rejected { record, line: Some(self.line), bytes, error, undecodable: false }
+        let form = Some(Form::Csv(Arc::clone(&self.page.dialect)));
+        Rejected { record, line: Some(self.line), bytes, error, undecodable: false, form }
     }
 }

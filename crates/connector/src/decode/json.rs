@@ -22,7 +22,7 @@ use super::found::{Found, string_end};
 use super::parse::MAX_DEPTH;
 use super::text::unit;
 use super::tree::{Members, Record};
-use crate::{JsonPage, JsonShape, Rejected};
+use crate::{Form, JsonPage, JsonShape, Rejected};
 
 pub(super) fn decode(page: &JsonPage, schema: &SchemaRef, first_record: u64) -> Result<Decoded, ArrowError> {
     let bytes = &page.bytes[..];
@@ -59,6 +59,7 @@ pub(super) fn decode(page: &JsonPage, schema: &SchemaRef, first_record: u64) -> 
             line: (page.shape == JsonShape::Lines).then_some(line),
             bytes: Bytes::copy_from_slice(element),
             undecodable: matches!(why, Why::NotUtf8),
+            form: (!found.is_no_array).then_some(Form::Json),
             error: why.in_words(),
         });
     }

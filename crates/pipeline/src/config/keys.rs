@@ -43,7 +43,7 @@ pub static SOURCE: LazyLock<Value> = LazyLock::new(|| {
             "date_order": described(json!({ "type": "string", "enum": ["ymd", "mdy", "dmy"], "default": "ymd" }), "How to read dates such as `03/04/2024`."),
             "currency": described(json!({ "type": "string" }), "The ISO 4217 currency of amounts without one. Default: the region's."),
             "cron": text("The source's own rhythm, in place of the pipeline's.", "0 3 * * *"),
-            "max_rejected": described(json!({ "anyOf": [{ "type": "string" }, { "type": "integer", "minimum": 0 }], "examples": ["1%"] }), "Stop when more records than this are rejected: a share of those read (`\"1%\"`) or a count. Default: no limit."),
+            "max_rejected": max_rejected(),
             "schema": described(json!({ "type": "string", "enum": ["evolve", "extra", "fail"], "default": "evolve" }), "What becomes of columns that the source shows for the first time or with another type: `evolve`: they become columns; `extra`: they are kept in `_extra`; `fail`: the stream is not read."),
             "batch_rows": described(json!({ "type": "integer", "minimum": 1, "default": 1_000_000 }), "Rows committed together. A larger batch makes fewer files and more to read again after a failure."),
         }),
@@ -66,6 +66,16 @@ pub fn of_source() -> impl Iterator<Item = &'static str> {
 
 fn names(schema: &'static Value) -> impl Iterator<Item = &'static str> {
     schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::keys).map(String::as_str)
+}
+
+fn max_rejected() -> Value {
+    let limit = [json!({ "type": "string" }), json!({ "type": "integer", "minimum": 0 })];
+    let [share, count] = limit.clone();
+    let by_stream = json!({ "type": "object", "additionalProperties": { "anyOf": limit, "examples": ["1%"] } });
+    described(
+        json!({ "anyOf": [share, count, by_stream], "examples": ["1%"] }),
+        "Stop before anything is made of what was read when more records of a stream than this are rejected: a share of those read (`\"1%\"`) or a count; or a table of streams with a limit each, where `\"*\"` stands for the others. Default: no limit.",
+    )
 }
 
 fn schedule() -> Value {

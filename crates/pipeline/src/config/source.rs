@@ -32,7 +32,10 @@ pub struct Source {
     pub currency: Option<String>,
     /// Its own rhythm, in place of the pipeline's.
     pub cron: Option<Spanned<String>>,
+    /// For each stream that has no limit of its own.
     pub max_rejected: Option<MaxRejected>,
+    /// Limits of single streams.
+    pub max_rejected_of: Vec<(Spanned<String>, MaxRejected)>,
     /// What becomes of columns that are new or have another type.
     pub schema: Policy,
     /// The unit of commit: rows that become visible together.
@@ -53,6 +56,9 @@ pub enum DateOrder {
     Mdy,
     Dmy,
 }
+
+/// The name that stands for all streams without a limit of their own.
+pub const OTHERS: &str = "*";
 
 /// How many rejected records stop a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -91,6 +97,12 @@ impl Source {
         self.table.get(key).map_or(self.span, |entry| entry.node.span)
     }
 
+    /// How many of a stream's records may be rejected.
+    pub fn limit(&self, stream: &str) -> Option<MaxRejected> {
+        let own = self.max_rejected_of.iter().find(|(name, _)| name.value == stream);
+        own.map(|(_, limit)| *limit).or(self.max_rejected)
+    }
+
     /// What its connector is told.
     pub fn context(&self, http: &Settings) -> Context {
         let streams = self.streams.as_ref().map(|streams| streams.iter().map(|name| name.value.clone()).collect());
@@ -116,6 +128,7 @@ pub(super) fn read(entry: &Entry, reader: &mut Reader<'_>) -> Option<Source> {
     let timezone = reader.timezone(table).map_or(Tz::UTC, |zone| zone.value);
     let region = region(table, reader).or_else(|| region_of(timezone).map(str::to_owned));
     let currency = currency(table, reader).or_else(|| currency_of(region.as_deref()?).map(str::to_owned));
+    let (max_rejected, max_rejected_of) = limits(table, reader);
     let ours: BTreeSet<&str> = keys::of_source().collect();
     let theirs = table.0.iter().filter(|entry| !ours.contains(entry.key.as_str()));
     Some(Source {
@@ -135,7 +148,8 @@ pub(super) fn read(entry: &Entry, reader: &mut Reader<'_>) -> Option<Source> {
             _ => Policy::Evolve,
         },
         cron: reader.cron(table),
-        max_rejected: max_rejected(table, reader),
+        max_rejected,
+        max_rejected_of,
         batch_rows: reader.integer(table, "batch_rows").map_or(1_000_000, |rows| rows.value.max(1)),
         config: theirs.map(|entry| (entry.key.clone(), entry.node.to_json())).collect(),
         table: table.clone(),
@@ -196,11 +210,27 @@ fn currency(table: &Table, reader: &mut Reader<'_>) -> Option<String> {
     None
 }
 
-fn max_rejected(table: &Table, reader: &mut Reader<'_>) -> Option<MaxRejected> {
-    if let Some(count) = reader.integer(table, "max_rejected") {
+/// One limit for all streams, or a table of them.
+fn limits(table: &Table, reader: &mut Reader<'_>) -> (Option<MaxRejected>, Vec<(Spanned<String>, MaxRejected)>) {
+    let Some((_, by_stream)) = reader.table(table, "max_rejected") else {
+        return (limit(table, "max_rejected", reader), Vec::new());
+    };
+    let (mut others, mut own) = (None, Vec::new());
+    for entry in &by_stream.0 {
+        match limit(by_stream, &entry.key, reader) {
+            Some(limit) if entry.key == OTHERS => others = Some(limit),
+            Some(limit) => own.push((Spanned::new(entry.key.clone(), entry.key_span), limit)),
+            None => {}
+        }
+    }
+    (others, own)
+}
+
+fn limit(table: &Table, key: &str, reader: &mut Reader<'_>) -> Option<MaxRejected> {
+    if let Some(count) = reader.integer(table, key) {
         return Some(MaxRejected::Count(count.value));
     }
-    let text = reader.text(table, "max_rejected")?;
+    let text = reader.text(table, key)?;
     let value = text.value.trim();
     let share = value.strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());
     let limit = match share {

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, Error, Factory, Kind, ReadRequest, Reader, Registry, SecretRef,
-    Sniffed, Stream,
+    Capabilities, Configuration, Connector, Context, CsvDialect, Error, Factory, Kind, ReadRequest, Reader, Registry,
+    SecretRef, Sniffed, Stream,
 };
 use tributary_pipeline::{Columns, Diagnostic, ExprError, Expressions, Model, Pipeline, diagnostic, parse, validate};
 
@@ -91,6 +91,10 @@ impl Connector for Nothing {
 
     async fn read(&self, _: ReadRequest) -> Result<Box<dyn Reader>, Error> {
         Err(Error::new(Kind::NotFound, "nothing here"))
+    }
+
+    fn dialect(&self, _: &[u8], then: CsvDialect) -> CsvDialect {
+        then
     }
 }
 
