@@ -25,6 +25,8 @@ pub struct Source {
     pub streams: Option<Vec<Spanned<String>>>,
     /// The zone of times that carry none.
     pub timezone: Tz,
+    /// Whether the file says so; else it is UTC.
+    pub zoned: bool,
     /// ISO 3166 country of phone numbers without a prefix.
     pub region: Option<String>,
     pub date_order: DateOrder,
@@ -113,7 +115,8 @@ pub(super) fn read(entry: &Entry, reader: &mut Reader<'_>) -> Option<Source> {
     let name = Spanned::new(entry.key.clone(), entry.key_span);
     check_name(&name, reader);
     let span = entry.node.span;
-    let timezone = reader.timezone(table).map_or(Tz::UTC, |zone| zone.value);
+    let declared = reader.timezone(table);
+    let timezone = declared.as_ref().map_or(Tz::UTC, |zone| zone.value);
     let region = region(table, reader).or_else(|| region_of(timezone).map(str::to_owned));
     let currency = currency(table, reader).or_else(|| currency_of(region.as_deref()?).map(str::to_owned));
     let ours: BTreeSet<&str> = keys::of_source().collect();
@@ -122,6 +125,7 @@ pub(super) fn read(entry: &Entry, reader: &mut Reader<'_>) -> Option<Source> {
         connector: reader.required(table, "connector", span),
         streams: reader.texts(table, "streams"),
         timezone,
+        zoned: declared.is_some(),
         region,
         date_order: match reader.text(table, "date_order").as_ref().map(|text| text.value.as_str()) {
             Some("mdy") => DateOrder::Mdy,
