@@ -17,7 +17,7 @@ use crate::observe::{Note, Observer};
 use crate::project::{Project, ReadySource};
 use crate::raw;
 use crate::run::{Error, session};
-use crate::standing;
+use crate::standing::{self, Standing};
 use crate::sync::{Report, Sync};
 
 /// Whose runs are backfills, in `ops.run`.
@@ -207,10 +207,21 @@ async fn read(
 ) -> Result<(), Error> {
     claims::share(project, lake.claims().await?, &[]).map_err(Error::Input)?;
     let session = session(project, lake)?;
+    let mut read = Vec::new();
     for (source, stream) in chosen {
+        let Some(table) = lake.table(&raw::table_name(&source.in_lake, &stream.name)).await? else {
+            return Err(Error::NeverRead(format!("{}.{}", source.name, stream.name)));
+        };
+        read.push(Standing::open(lake, &table, &source.in_lake, &stream.name).await?.has_read(window));
+    }
+    // What broke off goes on with the streams that are left.
+    let goes_on = read.contains(&false);
+    for ((source, stream), read) in chosen.iter().zip(read) {
         let id = format!("{}.{}", source.name, stream.name);
-        if lake.latest_version(&raw::table_name(&source.name, &stream.name)).await?.is_none() {
-            return Err(Error::NeverRead(id));
+        if read && goes_on {
+            done.warnings
+                .push(format!("{id}: this window of it has been read; to read it again, ask for it by its name"));
+            continue;
         }
         let sync = Sync {
             lake,
@@ -219,6 +230,7 @@ async fn read(
             batch_rows: source.batch_rows,
             accept_replace: false,
             schema: source.schema,
+            in_lake: &source.in_lake,
             run: &done.run,
             window: Some(window),
         };

@@ -71,7 +71,7 @@ async fn all(lake: &Lake, name: &str, forget: bool) -> Result<Resetting, Error> 
     let mut done = Resetting { streams: Vec::new(), forget, dry_run: false };
     for (mut table, standing, told) in chosen(lake, name, forget).await? {
         if !told.before {
-            one(lake, &mut table, &standing.live, forget).await?;
+            one(lake, &mut table, &standing, forget).await?;
         }
         done.streams.push(told);
     }
@@ -91,10 +91,12 @@ async fn all(lake: &Lake, name: &str, forget: bool) -> Result<Resetting, Error> 
 /// The streams that `name` means, all of which can be reset.
 async fn chosen(lake: &Lake, name: &str, forget: bool) -> Result<Vec<(Table, Standing, ResetStream)>, Error> {
     let (mut chosen, mut known, mut stay) = (Vec::new(), Vec::new(), Vec::new());
+    let claims = lake.claims().await?;
     for (source, stream) in lake.streams().await? {
         let Some(table) = lake.table(&raw::table_name(&source, &stream)).await? else { continue };
-        let full = format!("{source}.{stream}");
-        if name != source && name != full {
+        let shown = claims.name_of(&source).to_owned();
+        let full = format!("{shown}.{stream}");
+        if name != shown && name != full {
             known.push(full);
             continue;
         }
@@ -108,7 +110,7 @@ async fn chosen(lake: &Lake, name: &str, forget: bool) -> Result<Vec<(Table, Sta
         let before =
             standing.positions() == 0 && at(&standing.live).is_some_and(|reset| !forget || covers(&gone, reset - 1));
         let positions = standing.positions();
-        chosen.push((table, standing, ResetStream { source, stream, rows, positions, before }));
+        chosen.push((table, standing, ResetStream { source: shown, stream, rows, positions, before }));
     }
     if !stay.is_empty() {
         return Err(Error::Stays(stay));
@@ -119,17 +121,19 @@ async fn chosen(lake: &Lake, name: &str, forget: bool) -> Result<Vec<(Table, Sta
     Ok(chosen)
 }
 
-async fn one(lake: &Lake, table: &mut Table, live: &StreamLog, forget: bool) -> Result<(), Error> {
+async fn one(lake: &Lake, table: &mut Table, standing: &Standing, forget: bool) -> Result<(), Error> {
+    let live = &standing.live;
     let commit = lake.next_commit().await?;
     let ours = [RETRACTED, CURSOR, schema_event::NAME].map(|name| (name, live.positions.get(name).cloned()));
     let kept = ours.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
     let mut next = live.reborn(kept.collect());
-    let gone = if forget { vec![(0, commit - 1)] } else { Vec::new() };
-    let with = With {
-        positions: [(RESET.to_owned(), json!(commit))].into(),
-        counts: BTreeMap::new(),
-        commit,
-        point: "reset.commit",
-    };
+    let (mut gone, mut counts) = (Vec::new(), BTreeMap::new());
+    if forget {
+        gone.push((0, commit - 1));
+        let totals = standing.totals();
+        let [written, undone] = ["written", "undone"].map(|name| totals.get(name).copied().unwrap_or_default());
+        counts.insert("undone".to_owned(), written.saturating_sub(undone));
+    }
+    let with = With { positions: [(RESET.to_owned(), json!(commit))].into(), counts, commit, point: "reset.commit" };
     retract::commit(lake, table, &mut next, &gone, with).await
 }

@@ -159,13 +159,13 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
     let mut epochs = BTreeMap::new();
     for source in &project.sources {
         for stream in &source.streams {
-            let name = raw::table_name(&source.name, &stream.name);
+            let name = raw::table_name(&source.in_lake, &stream.name);
             let what = format!("{}.{}", source.name, stream.name);
             let mut reason = "never read: read all of it".to_owned();
             if let Some(lake) = &lake
                 && let Some(table) = lake.table(&name).await?
             {
-                let standing = Standing::open(lake, &table, &source.name, &stream.name).await?;
+                let standing = Standing::open(lake, &table, &source.in_lake, &stream.name).await?;
                 if let Some(epoch) = standing.live.epoch {
                     epochs.insert(name, rows_so_far(&standing.totals()));
                     reason = match standing.positions() {
@@ -362,6 +362,7 @@ async fn stages(
                 batch_rows: source.batch_rows,
                 accept_replace: options.accept_replace.contains(&id),
                 schema: source.schema,
+                in_lake: &source.in_lake,
                 run: &summary.run,
                 window: None,
             };
@@ -380,7 +381,7 @@ async fn stages(
                 summary.warnings.push(format!("{id}: column `{column}`: {change} (see `ops.schema_event`)"));
             }
             summary.new |= report.batches > 0;
-            let table = raw::table_name(&source.name, &stream.name);
+            let table = raw::table_name(&source.in_lake, &stream.name);
             epochs.insert(table.clone(), rows_so_far(&report.totals));
             retracted.insert(table.clone(), report.retracted.clone());
             summary.tables.insert(table, report.version);
@@ -408,7 +409,7 @@ async fn stages(
                 let what = format!("{}, which {} is made from", mapping.raw, mapping.id);
                 return Err(tributary_lake::Error::NoTable(what).into());
             };
-            let standing = Standing::open(lake, &table, &mapping.source, &mapping.stream).await?;
+            let standing = Standing::open(lake, &table, &mapping.in_lake, &mapping.stream).await?;
             epochs.insert(mapping.raw.clone(), rows_so_far(&standing.totals()));
             retracted.insert(mapping.raw.clone(), standing::retracted(&standing.live));
             summary.tables.insert(mapping.raw.clone(), table.version());

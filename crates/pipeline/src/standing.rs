@@ -95,6 +95,12 @@ impl Standing {
         Ok((log, backfills))
     }
 
+    /// Whether a backfill has read a window to its end, the last time that it was asked for.
+    pub fn has_read(&self, window: Window) -> bool {
+        let of_window = |log: &&StreamLog| log.positions.get(WINDOW) == Some(&text_of(window).into());
+        self.backfills.iter().rev().find(of_window).is_some_and(|log| log.positions.contains_key(DONE))
+    }
+
     /// The counts of all that was ever read of the stream.
     pub fn totals(&self) -> BTreeMap<String, u64> {
         let mut totals = self.live.totals.clone();

@@ -103,6 +103,8 @@ pub struct Sync<'a> {
     pub accept_replace: bool,
     /// What becomes of columns that are new or have another type.
     pub schema: Policy,
+    /// The source's name in the lake.
+    pub in_lake: &'a str,
     /// The run's id.
     pub run: &'a str,
     /// A window is read, in an incarnation of its own; `None`: what is new.
@@ -121,9 +123,9 @@ impl Sync<'_> {
     /// What ended the reading. What was committed stays; the next run goes on from there.
     pub async fn stream(&self, source: &str, connector: &dyn Connector, stream: &Stream) -> Result<Report, Error> {
         self.observer.note(Note::Stream { source, stream: &stream.name });
-        let there = self.lake.table(&raw::table_name(source, &stream.name)).await?;
+        let there = self.lake.table(&raw::table_name(self.in_lake, &stream.name)).await?;
         let known = match &there {
-            Some(table) => Some((table.version(), Standing::open(self.lake, table, source, &stream.name).await?)),
+            Some(table) => Some((table.version(), Standing::open(self.lake, table, self.in_lake, &stream.name).await?)),
             None => None,
         };
         let before = known.as_ref().and_then(|(_, standing)| standing.live.positions.get(schema_event::NAME));
@@ -142,13 +144,13 @@ impl Sync<'_> {
                 (evolve::fit(stream, lake, Policy::Extra).map_err(Error::Connector)?, Some(e))
             }
         };
-        let table = self.lake.ensure_table(&raw::spec(source, &stream.name, &layout.table)).await?;
+        let table = self.lake.ensure_table(&raw::spec(self.in_lake, &stream.name, &layout.table)).await?;
         let layout = layout.adopt(table.schema());
         let stream = &layout.stream;
-        let spec = raw::spec(source, &stream.name, &layout.table);
+        let spec = raw::spec(self.in_lake, &stream.name, &layout.table);
         let standing = match known {
             Some((version, standing)) if version == table.version() => standing,
-            _ => Standing::open(self.lake, &table, source, &stream.name).await?,
+            _ => Standing::open(self.lake, &table, self.in_lake, &stream.name).await?,
         };
         let (mut log, beside) = match self.window {
             None => (standing.live, standing.backfills),
@@ -165,7 +167,7 @@ impl Sync<'_> {
         let request =
             ReadRequest { stream: stream.clone(), state: State(state), window: self.window, compare: went_back };
         let secret = self.lake.key("source key");
-        let shape = Shape::new(spec.schema.clone(), stream, source, secret).in_incarnation(log.id.incarnation);
+        let shape = Shape::new(spec.schema.clone(), stream, self.in_lake, secret).in_incarnation(log.id.incarnation);
         let shape = Arc::new(shape);
         let mut stopped = refused;
         let mut reader = None;

@@ -65,6 +65,7 @@ async fn all_streams(lake: &Lake, run: &str, reread: bool) -> Result<Undone, Err
     // A run that never came to its end is not among the runs.
     let since = started(lake, run).await?.unwrap_or(began - KEPT).max(began - KEPT);
     let mut undone = Undone { undo: run.into(), ..Undone::default() };
+    let claims = lake.claims().await?;
     for (source, stream) in lake.streams().await? {
         let name = raw::table_name(&source, &stream);
         let Some(mut table) = lake.table(&name).await? else { continue };
@@ -80,7 +81,7 @@ async fn all_streams(lake: &Lake, run: &str, reread: bool) -> Result<Undone, Err
         batches.retain(|batch| !covers(&gone, batch.commit));
         one(lake, &mut table, &standing.live, &found, &batches, back).await?;
         undone.streams.push(UndoneStream {
-            source,
+            source: claims.name_of(&source).to_owned(),
             stream,
             batches: batches.len() as u64,
             rows: batches.iter().map(rows_of).sum(),

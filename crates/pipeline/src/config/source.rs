@@ -19,6 +19,8 @@ use crate::evolve::Policy;
 #[derive(Clone)]
 pub struct Source {
     pub name: Spanned<String>,
+    /// What it was called when the lake first read it.
+    pub renamed_from: Option<Spanned<String>>,
     /// Empty if the file has none.
     pub connector: Spanned<String>,
     /// `None`: all.
@@ -83,6 +85,11 @@ impl DateOrder {
 }
 
 impl Source {
+    /// Its name in the lake: in tables of `raw`, positions and keys.
+    pub fn in_lake(&self) -> &str {
+        &self.renamed_from.as_ref().unwrap_or(&self.name).value
+    }
+
     /// The place of a key, or of the source if it does not have it.
     pub fn key_span(&self, key: &str) -> Span {
         self.table.get(key).map_or(self.span, |entry| entry.key_span)
@@ -114,6 +121,8 @@ pub(super) fn read(entry: &Entry, reader: &mut Reader<'_>) -> Option<Source> {
     let table = entry.node.as_table()?;
     let name = Spanned::new(entry.key.clone(), entry.key_span);
     check_name(&name, reader);
+    let renamed_from = reader.text(table, "renamed_from");
+    renamed_from.iter().for_each(|name| check_name(name, reader));
     let span = entry.node.span;
     let declared = reader.timezone(table);
     let timezone = declared.as_ref().map_or(Tz::UTC, |zone| zone.value);
@@ -122,6 +131,7 @@ pub(super) fn read(entry: &Entry, reader: &mut Reader<'_>) -> Option<Source> {
     let ours: BTreeSet<&str> = keys::of_source().collect();
     let theirs = table.0.iter().filter(|entry| !ours.contains(entry.key.as_str()));
     Some(Source {
+        renamed_from,
         connector: reader.required(table, "connector", span),
         streams: reader.texts(table, "streams"),
         timezone,
