@@ -105,7 +105,7 @@ impl Records {
     /// The same for a window. What is gone is not looked for, and nothing is remembered for that.
     pub fn within(self, window: tributary_connector::Window) -> Self {
         let milliseconds = |time: chrono::DateTime<chrono::Utc>| {
-            time.timestamp_millis() + i64::from(time.timestamp_subsec_nanos() % 1_000_000 > 0)
+            time.timestamp_millis() + i64::from(!time.timestamp_subsec_nanos().is_multiple_of(1_000_000))
         };
         let within = Some((milliseconds(window.from), milliseconds(window.to).saturating_sub(1)));
         Self { within, reconcile: Reconcile::Never, ..self }
