@@ -61,7 +61,7 @@ impl Scene {
 
     /// What a user works with, and whose records are whose.
     fn derived(&self, lake: &str) -> Picture {
-        let tables = ["clean.party", "clean.party_identifier", "clean.\"order\"", "clean.order_line", "clean.feedback"];
+        let tables = ["clean.party", "clean.party_identifier", "clean.\"order\"", "clean.order_line"];
         let whole = tables.into_iter().chain(["customer.customer", "customer.provenance", "mart.rfm"]);
         let whole = whole.map(|table| (table.to_owned(), format!("select * from {table}")));
         let members = "select record_key, customer_id from identity.member where not retired";
