@@ -10,7 +10,7 @@ use std::fs;
 use std::process::Stdio;
 
 use serde_json::Value;
-use support::{Folder, MAY_DIFFER, replaced};
+use support::{Folder, MAY_DIFFER, Picture, replaced};
 use tributary_sandbox::{Sandbox, SandboxOptions};
 
 const PIPELINE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pipelines/crm.toml");
@@ -57,6 +57,63 @@ impl Scene {
     /// Runs the pipeline to its end and gives the ledger.
     fn run(&self, pipeline: &str) -> Value {
         self.folder.tributary_with(&["run", pipeline, "--json"], &self.environment()).code(0).json()
+    }
+
+    /// What a user works with, and whose records are whose.
+    fn derived(&self, lake: &str) -> Picture {
+        let tables = ["clean.party", "clean.party_identifier", "clean.\"order\"", "clean.order_line"];
+        let whole = tables.into_iter().chain(["customer.customer", "customer.provenance", "mart.rfm"]);
+        let whole = whole.map(|table| (table.to_owned(), format!("select * from {table}")));
+        let members = "select record_key, customer_id from identity.member where not retired";
+        let asked = whole.chain([("identity.member".to_owned(), members.to_owned())]);
+        Picture(asked.map(|(table, sql)| (table, self.folder.query(lake, &sql))).collect())
+    }
+
+    /// Lets an hour pass in which people change and are deleted.
+    fn an_hour_passes(&self) {
+        let advanced = self.sandbox.advance(3_600, 40);
+        assert!(["zoho", "fxiaoke"].iter().any(|name| !advanced[name].deleted.is_empty()), "{advanced:?}");
+    }
+
+    /// As [`Self::pipeline`], with fewer streams.
+    fn small(&self, lake: &str) -> String {
+        let name = self.pipeline(lake);
+        let text = fs::read_to_string(self.folder.path(&name)).unwrap();
+        let text = replaced(&text, "\"Leads\", \"Deals\", \"Cases\"]", "\"Leads\"]");
+        let text = replaced(&text, "\"AccountObj\", \"ContactObj\"", "\"ContactObj\"");
+        let text = replaced(
+            &text,
+            "\"MemberObj\", \"SalesOrderObj\", \"SalesOrderProductObj\", \"CasesObj\"]",
+            "\"SalesOrderObj\"]",
+        );
+        self.folder.write(&name, &text);
+        name
+    }
+
+    /// As [`Self::small`], and every run looks for what is gone.
+    fn comparing(&self, lake: &str) -> String {
+        let name = self.small(lake);
+        let text = fs::read_to_string(self.folder.path(&name)).unwrap();
+        self.folder
+            .write(&name, &replaced(&text, "permanent_code = {", "reconcile = \"every_run\"\npermanent_code = {"));
+        name
+    }
+
+    /// People that the CRMs show and the lake does not, such as those whose mapping leaves them out.
+    fn missing(&self, lake: &str) -> BTreeSet<String> {
+        let shown = ["Contacts", "Leads"].map(|module| self.sandbox.zoho.with(|crm| crm.ids(module)));
+        let objects = ["ContactObj", "LeadsObj"];
+        let objects = objects.map(|object| self.sandbox.fxiaoke.with(|tenant| tenant.ids(object)));
+        let mut missing: BTreeSet<String> = shown.into_iter().chain(objects).flatten().collect();
+        for row in self.folder.query(lake, "select record_id from clean.party") {
+            missing.remove(row["record_id"].as_str().unwrap());
+        }
+        missing
+    }
+
+    /// What time it is for the CRMs.
+    fn now(&self) -> String {
+        self.sandbox.advance(0, 0)["fxiaoke"].time.clone()
     }
 
     /// Requests that the CRMs have answered so far, by path and table.
@@ -230,4 +287,164 @@ fn a_run_that_is_killed_again_and_again_makes_the_same_lake() {
     scene.folder.assert_ledger("killed", &last);
     let may_differ: Vec<&str> = MAY_DIFFER.iter().chain(PLACES).copied().collect();
     scene.folder.picture("killed").assert_equals(&scene.folder.picture("undisturbed"), &may_differ);
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "faults are planted in debug builds only")]
+fn a_run_over_crms_is_undone_and_what_it_had_read_is_read_again() {
+    let scene = Scene::new(40);
+    let (troubled, calm) = (scene.comparing("troubled"), scene.comparing("calm"));
+    let both = || (scene.run(&troubled), scene.run(&calm));
+    both();
+    scene.an_hour_passes();
+    let (bad, _) = both();
+    scene.an_hour_passes();
+    both();
+    let before = scene.derived("troubled");
+    before.assert_equals(&scene.derived("calm"), MAY_DIFFER);
+
+    let undo = |run: &Value, more: &[&str]| {
+        let run = run["run"].as_str().unwrap();
+        scene.folder.tributary(&[&["undo", "troubled", run, "--json"], more].concat()).code(0).json()
+    };
+    let fault = [("TRIBUTARY_FAULT", "kill:undo.commit.after:1")];
+    let run = bad["run"].as_str().unwrap();
+    assert!(scene.folder.tributary_with(&["undo", "troubled", run], &fault).is_killed());
+    let undone = undo(&bad, &[]);
+    assert_eq!(undone["before"], 1, "killed, it goes on where it was: {undone}");
+    let streams = undone["streams"].as_array().unwrap();
+    assert!(streams.len() >= 2 && streams.iter().all(|stream| stream["reread"] == true), "{undone}");
+    assert_eq!(undo(&bad, &[])["before"], streams.len() + 1, "it is asked again");
+    scene.derived("troubled").assert_equals(&before, MAY_DIFFER);
+
+    // Both hours are read again, and what is new: some of what changed in them has vanished since.
+    scene.an_hour_passes();
+    let (again, _) = both();
+    scene.folder.assert_ledger("troubled", &again);
+    let before = scene.derived("troubled");
+    before.assert_equals(&scene.derived("calm"), MAY_DIFFER);
+    assert_eq!(sum(&scene.run(&troubled), "written"), 0);
+
+    // What was only taken back does not come again by itself.
+    scene.an_hour_passes();
+    let bad = scene.run(&troubled);
+    assert!(sum(&bad, "written") > 10);
+    let undone = undo(&bad, &["--no-reread"]);
+    assert!(undone["streams"].as_array().unwrap().iter().all(|stream| stream["reread"] == false), "{undone}");
+    let after = scene.run(&troubled);
+    assert_eq!(sum(&after, "written"), 0, "{after}");
+    scene.folder.assert_ledger("troubled", &after);
+    scene.derived("troubled").assert_equals(&before, MAY_DIFFER);
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "faults are planted in debug builds only")]
+fn a_crm_is_read_from_the_start_again() {
+    let scene = Scene::new(40);
+    let (reset, calm) = (scene.comparing("reset"), scene.comparing("calm"));
+    let both = || (scene.run(&reset), scene.run(&calm));
+    let asked = |arguments: &[&str]| scene.folder.tributary(&[&["reset"], arguments].concat());
+    both();
+    scene.an_hour_passes();
+    both();
+
+    asked(&["reset", "zoo"]).code(1).says(&["no source or stream `zoo`", "`zoho.Contacts`", "`tills.tickets`"]);
+    asked(&["reset", "tills"]).code(1).says(&["`tills.tickets` cannot be read", "--forget"]);
+    let versions = scene.folder.versions("reset");
+    let told = asked(&[&reset, "fxiaoke", "--dry-run", "--json"]).code(0).json();
+    assert_eq!(told["streams"].as_array().unwrap().len(), 3, "{told}");
+    assert_eq!(scene.folder.versions("reset"), versions, "it only said what it would do");
+
+    // The same is read again: a row is written once more, and counts once.
+    let fault = [("TRIBUTARY_FAULT", "kill:reset.commit.after:2")];
+    assert!(scene.folder.tributary_with(&["reset", &reset, "fxiaoke"], &fault).is_killed());
+    let told = asked(&[&reset, "fxiaoke", "--json"]).code(0).json();
+    let before = told["streams"].as_array().unwrap().iter().filter(|stream| stream["before"] == true);
+    assert_eq!(before.count(), 2, "killed, it goes on where it was: {told}");
+    assert!(asked(&["reset", "fxiaoke"]).code(0).out.contains("has been reset already"));
+    scene.folder.tributary_with(&["plan", &reset], &scene.environment()).code(0);
+    let (again, other) = both();
+    scene.folder.assert_ledger("reset", &again);
+    assert!(sum(&again, "written") > 100, "{again}");
+    assert_eq!(sum(&other, "written"), 0, "{other}");
+    scene.derived("reset").assert_equals(&scene.derived("calm"), MAY_DIFFER);
+
+    // What is forgotten is as if it had never been read: the tables are what the sources show now.
+    scene.an_hour_passes();
+    asked(&["reset", "fxiaoke", "--forget"]).code(0);
+    asked(&["reset", "tills.tickets", "--forget"]).code(0);
+    let again = scene.run(&reset);
+    scene.folder.assert_ledger("reset", &again);
+    // Void ones are shown, too; mappings leave them out.
+    let shown =
+        |stream: &str| scene.sandbox.fxiaoke.with(|tenant| tenant.ids(stream).len() + tenant.invalid_ids(stream).len());
+    for stream in ["LeadsObj", "ContactObj"] {
+        assert_eq!(again["clean"][format!("fxiaoke.{stream} → party")]["current"], shown(stream), "{stream}");
+    }
+    let tickets = "select count(*) from clean.order_line where source = 'tills'";
+    assert_eq!(scene.folder.number("reset", tickets), scene.folder.number("calm", tickets));
+}
+
+#[test]
+#[cfg_attr(not(debug_assertions), ignore = "faults are planted in debug builds only")]
+fn a_window_is_read_again_beside_what_runs_read() {
+    let scene = Scene::new(40);
+    let pipeline = scene.small("filled");
+    scene.run(&pipeline);
+    let from = scene.now();
+    scene.an_hour_passes();
+    let to = scene.now();
+    let lost = scene.run(&pipeline);
+    scene.an_hour_passes();
+    scene.run(&pipeline);
+    let left_out = scene.missing("filled");
+    scene.folder.tributary(&["undo", "filled", lost["run"].as_str().unwrap(), "--no-reread"]).code(0);
+    scene.run(&pipeline);
+    assert!(scene.missing("filled").len() > left_out.len(), "there is something to fill");
+
+    let backfill = |name: &str, fault: &str| {
+        let mut environment = scene.environment();
+        environment.extend((!fault.is_empty()).then_some(("TRIBUTARY_FAULT", fault)));
+        let arguments = ["backfill", &pipeline, name, "--from", &from, "--to", &to, "--json"];
+        scene.folder.tributary_with(&arguments, &environment)
+    };
+    backfill("stores.members", "").code(1).says(&["by what they hold", "tributary reset PIPELINE stores.members"]);
+    backfill("fxiaoke.Contacts", "").code(1).says(&["no source or stream", "`fxiaoke.ContactObj`"]);
+
+    // Killed after some of it, it goes on there, whatever runs have done in between; they stand where they stood.
+    let places = || support::files(&scene.folder.path("filled/_tributary/state/fxiaoke/ContactObj@1")).len();
+    let place = places();
+    let whole = backfill("zoho", "").code(0).json();
+    assert!(sum(&whole, "written") > 5, "{whole}");
+    assert!(backfill("fxiaoke", "kill:raw.commit.after:2").is_killed());
+    let between = scene.run(&pipeline);
+    assert_eq!(sum(&between, "written"), 0, "{between}");
+    scene.folder.assert_ledger("filled", &between);
+    backfill("fxiaoke", "").code(0);
+    let incarnations = |stream: &str| {
+        scene.folder.number("filled", &format!("select count(distinct _incarnation) from raw.fxiaoke_{stream}"))
+    };
+    assert_eq!(incarnations("contactobj"), 2, "one window is one incarnation");
+    let outside = format!(
+        "select count(*) from raw.zoho_contacts where _incarnation < 0 and _op = 'upsert' \
+         and not (\"Modified_Time\" >= '{from}' and \"Modified_Time\" < '{to}')"
+    );
+    assert_eq!(scene.folder.number("filled", &outside), 0);
+    assert_eq!(places(), place);
+    let after = scene.run(&pipeline);
+    scene.folder.assert_ledger("filled", &after);
+    assert_eq!(scene.missing("filled"), left_out);
+
+    // Asked again it reads the window again, which changes nothing; and that can be undone like any run.
+    let filled = scene.derived("filled");
+    let again = backfill("fxiaoke", "").code(0).json();
+    assert!(sum(&again, "written") > 5, "{again}");
+    assert_eq!(incarnations("contactobj"), 3);
+    let after = scene.run(&pipeline);
+    scene.folder.assert_ledger("filled", &after);
+    scene.derived("filled").assert_equals(&filled, MAY_DIFFER);
+    scene.folder.tributary(&["undo", "filled", again["run"].as_str().unwrap()]).code(0);
+    let after = scene.run(&pipeline);
+    scene.folder.assert_ledger("filled", &after);
+    scene.derived("filled").assert_equals(&filled, MAY_DIFFER);
 }

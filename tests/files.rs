@@ -524,6 +524,60 @@ fn what_was_undone_is_no_duplicate_of_what_comes() {
     assert_eq!(counts(&summary, "till"), [2, 2, 0, 0, 0]);
 }
 
+/// A source has another name: nothing is read again, and everyone keeps their id.
+#[test]
+fn a_source_is_renamed() {
+    let map = |source: &str| {
+        format!(
+            "[[map]]\nfrom = \"{source}.rows\"\nto = \"party\"\n[map.fields]\nrecord_id = \"id\"\nname = \"name\"\n\
+             [[map.identifiers]]\ntype = \"phone\"\nvalue = \"phone\"\n\
+             [[map.identifiers]]\ntype = \"member_no\"\nvalue = \"id\"\n"
+        )
+    };
+    let keyed = "primary_key = [\"id\"]\nregion = \"CN\"";
+    let pipeline = |name: &str, more: &str| {
+        let sources = source(name, "till/*.csv", &format!("{keyed}{more}")) + &source("web", "web/*.csv", keyed);
+        format!("name = \"files\"\nlake = \"lake\"\n{sources}{}{}", map(name), map("web"))
+    };
+    let place = Place::new(&source("none", "none", ""));
+    place.write("p.toml", pipeline("till", ""));
+    place.write("till/1.csv", "id,name,phone\n1,张伟,13800000001\n2,李娜,13800000002\n");
+    place.write("web/1.csv", "id,name,phone\n9,张伟,13800000001\n");
+    place.run(0, &[]);
+    let ids = "select m.record_key, m.customer_id, m.stub, p.record_id from identity.member m \
+               left join clean.party p on p.record_key = m.record_key where not m.retired order by 1";
+    let before = place.query(ids);
+    assert!(before.len() >= 3);
+
+    let renamed = "\nrenamed_from = \"till\"";
+    place.write("p.toml", pipeline("kasse", renamed));
+    let (summary, _) = place.run(0, &[]);
+    assert_eq!(counts(&summary, "kasse"), [0; 5], "{summary}");
+    assert_eq!(place.query(ids), before);
+    assert_eq!(people(&place, "kasse"), ["1 张伟", "2 李娜"]);
+    assert!(people(&place, "till").is_empty());
+    assert_eq!(tributary(place.folder.path(), &["run", "p.toml"]).ends(0).out, "nothing new\n");
+    let told = tributary(place.folder.path(), &["reset", "p.toml", "kasse", "--forget", "--dry-run"]).ends(0);
+    assert!(told.out.contains("kasse.rows"), "{}", told.out);
+
+    // A new file is read with the old ones known; a correction takes the place of what came under the old name.
+    place.write("till/2.csv", "id,name,phone\n2,李小娜,13800000002\n3,王芳,13800000003\n");
+    let (summary, _) = place.run(0, &[]);
+    assert_eq!(counts(&summary, "kasse"), [2, 2, 0, 0, 0]);
+    assert_eq!(people(&place, "kasse"), ["1 张伟", "2 李小娜", "3 王芳"]);
+
+    place.write("p.toml", pipeline("kasse", ""));
+    tributary(place.folder.path(), &["run", "p.toml"])
+        .ends(2)
+        .tells("source `kasse` of this lake was `till`")
+        .tells("renamed_from = \"till\"");
+    place.write("p.toml", pipeline("till", ""));
+    let (summary, _) = place.run(0, &[]);
+    assert_eq!(counts(&summary, "till"), [0; 5], "it has its old name back");
+    place.write("p.toml", pipeline("web_shop", "\nrenamed_from = \"web\""));
+    tributary(place.folder.path(), &["run", "p.toml"]).ends(2).tells("would share a table");
+}
+
 /// Forty small batches become one file; the runs are listed, and what is old can go.
 #[test]
 fn a_lake_is_kept_up() {

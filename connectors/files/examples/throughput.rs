@@ -22,7 +22,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{megabytes:.1} MB, {} columns", stream.schema.fields().len());
 
     for round in 1..=3 {
-        let request = || ReadRequest { stream: stream.clone(), state: State::default() };
+        let request = || ReadRequest::new(stream.clone(), State::default());
         let start = Instant::now();
         let mut reader = files.read(request()).await?;
         let mut pages: Vec<Page> = Vec::new();

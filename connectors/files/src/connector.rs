@@ -150,7 +150,7 @@ impl Factory for FilesFactory {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { resumes: true, incremental: true, deletes: true, remote: false }
+        Capabilities { resumes: true, incremental: true, deletes: true, remote: false, windows: false }
     }
 
     fn configure(&self, path: &str) -> Option<Result<Configuration, Error>> {

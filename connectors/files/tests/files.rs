@@ -110,7 +110,7 @@ impl World {
 
     /// Runs until `checkpoints` have been committed, and is then killed.
     async fn run_until(&mut self, stream: &Stream, checkpoints: usize) -> Said {
-        let request = ReadRequest { stream: stream.clone(), state: State(self.state.clone()) };
+        let request = ReadRequest::new(stream.clone(), State(self.state.clone()));
         let mut reader = self.files().read(request).await.unwrap();
         let mut said = Said::default();
         let (mut pages, mut withdrawals): (Vec<Page>, Vec<Withdrawal>) = (Vec::new(), Vec::new());
@@ -510,7 +510,7 @@ async fn a_file_that_changes_or_vanishes_while_it_is_read_is_left_out_alone() {
         world.write("b.csv", format!("id\n{}", "2\n".repeat(100_000)));
         world.write("c.csv", "id\n3\n");
         let stream = world.stream().await;
-        let request = ReadRequest { stream: stream.clone(), state: State::default() };
+        let request = ReadRequest::new(stream.clone(), State::default());
         let mut reader = world.files().read(request).await.unwrap();
         let (mut done, mut discarded, mut touched) = (Vec::new(), Vec::new(), false);
         while let Some(event) = reader.next().await.unwrap() {

@@ -70,7 +70,12 @@ impl Connector for Fxiaoke {
 
     async fn read(&self, request: ReadRequest) -> Result<Box<dyn Reader>, Error> {
         let place = Place::read(&request.state)?;
-        Ok(Box::new(Records::new(Arc::clone(&self.api), request.stream.name, &self.config, place)))
+        let records = Records::new(Arc::clone(&self.api), request.stream.name, &self.config, place);
+        let records = records.comparing(request.compare);
+        Ok(Box::new(match request.window {
+            Some(window) => records.within(window),
+            None => records,
+        }))
     }
 
     fn dialect(&self, _: &[u8], then: CsvDialect) -> CsvDialect {
@@ -97,7 +102,7 @@ impl Factory for FxiaokeFactory {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { resumes: true, incremental: true, deletes: true, remote: true }
+        Capabilities { resumes: true, incremental: true, deletes: true, remote: true, windows: true }
     }
 
     fn configure(&self, _path: &str) -> Option<Result<Configuration, Error>> {

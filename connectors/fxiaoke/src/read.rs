@@ -51,6 +51,10 @@ pub struct Records {
     windows: u32,
     /// This run began with all records.
     pub(crate) whole: bool,
+    /// All ids are walked through in this run, when they are due or not.
+    pub(crate) compare: bool,
+    /// Only what was changed within is read, in milliseconds, both included.
+    within: Option<(i64, i64)>,
     phase: Phase,
     events: VecDeque<Event>,
     records: u64,
@@ -85,10 +89,26 @@ impl Records {
             edge: Edge::default(),
             windows: 0,
             whole: false,
+            compare: false,
+            within: None,
             phase: Phase::Begin,
             events: VecDeque::new(),
             records: 0,
         }
+    }
+
+    /// The same, with a walk over all ids.
+    pub fn comparing(self, compare: bool) -> Self {
+        Self { compare, ..self }
+    }
+
+    /// The same for a window. What is gone is not looked for, and nothing is remembered for that.
+    pub fn within(self, window: tributary_connector::Window) -> Self {
+        let milliseconds = |time: chrono::DateTime<chrono::Utc>| {
+            time.timestamp_millis() + i64::from(!time.timestamp_subsec_nanos().is_multiple_of(1_000_000))
+        };
+        let within = Some((milliseconds(window.from), milliseconds(window.to).saturating_sub(1)));
+        Self { within, reconcile: Reconcile::Never, ..self }
     }
 
     async fn begin(&mut self) -> Result<(), Error> {
@@ -121,6 +141,15 @@ impl Records {
     /// Opens the next window, if there is anything newer or this is the first of the run.
     async fn open(&mut self) -> Result<(), Error> {
         let (first, high) = (self.windows == 0, self.walk.high);
+        if let Some((from, to)) = self.within {
+            if high.is_some() {
+                self.phase = Phase::End;
+            } else {
+                self.walk.window = Some(Window { from: Some(from), to: Some(to), ..Window::default() });
+                self.phase = Phase::Walk;
+            }
+            return Ok(());
+        }
         let newest = if self.windows < WINDOWS { self.newest().await? } else { None };
         if !first && newest <= high {
             self.phase = Phase::Sweep;

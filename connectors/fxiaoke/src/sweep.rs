@@ -56,6 +56,7 @@ impl Records {
             // What began with all records has just compared itself with nothing.
             _ if self.whole => false,
             Reconcile::EveryRun => true,
+            _ if self.compare => true,
             Reconcile::After(_) if self.walk.refused.is_some() && self.accept_deletes => true,
             Reconcile::After(rest) => self.walk.swept.is_none_or(|swept| {
                 let rest = i64::try_from(rest.as_millis()).unwrap_or(i64::MAX);

@@ -94,7 +94,7 @@ impl Factory for ZohoCrmFactory {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { resumes: true, incremental: true, deletes: true, remote: true }
+        Capabilities { resumes: true, incremental: true, deletes: true, remote: true, windows: true }
     }
 
     fn mapping(&self) -> &'static str {

@@ -45,6 +45,7 @@ impl Reading {
             }
             Err(failed) => return Err(failed.into()),
         };
+        let told: Vec<_> = told.into_iter().filter(|(time, _)| self.until.is_none_or(|until| *time < until)).collect();
         for gone in told.chunks(BATCH) {
             let batch = batch(gone)?;
             self.out.page(Data::Batch(batch), gone.len() as u64, Op::Delete).await?;

@@ -48,7 +48,10 @@ impl Reading {
             let (mut rows, at) = self.list_page(listing, op, None).await?;
             self.in_order_of_time(&rows, listing.since)?;
             let last = rows.iter().next_back().and_then(|row| row.time);
-            let more = rows.len() > 0 && rows.more.unwrap_or(rows.len() >= self.listed());
+            let beyond = self.until.is_some_and(|until| last >= Some(until));
+            rows.retain(|row| self.until.is_none_or(|until| row.time < Some(until)));
+            let last = rows.iter().next_back().and_then(|row| row.time);
+            let more = !beyond && rows.len() > 0 && rows.more.unwrap_or(rows.len() >= self.listed());
             if more && last == listing.since {
                 let mark = self.one_second(listing, rows, seen, op).await?;
                 seen = HashSet::new();

@@ -75,8 +75,11 @@ impl Progress {
     }
 }
 
-/// What comes after `mark`, as a condition.
-fn after(mark: Option<Mark>) -> String {
+/// What comes after `mark` and before `until`, as a condition.
+fn after(mark: Option<Mark>, until: Option<Time>) -> String {
+    if let Some(until) = until {
+        return format!("({} and {MODIFIED} < '{until}')", after(mark, None));
+    }
     match mark {
         None => format!("{MODIFIED} is not null"),
         Some(Mark { time, after: None }) => format!("{MODIFIED} >= '{time}'"),
@@ -96,7 +99,8 @@ impl Reading {
         let mut progress = Progress::new(start, self.manner.lookback);
         let mut at = start;
         loop {
-            let page = self.query(&after(at), &format!("{MODIFIED} asc, id asc"), self.columns.page()).await?;
+            let page =
+                self.query(&after(at, self.until), &format!("{MODIFIED} asc, id asc"), self.columns.page()).await?;
             for &(id, time) in &page.keys {
                 let next = time.map(|time| Mark { time, after: Some(id) });
                 if next <= at {
@@ -318,9 +322,14 @@ mod tests {
 
     #[test]
     fn a_walk_goes_on_behind_the_last_record() {
-        assert_eq!(after(None), "Modified_Time is not null");
-        assert_eq!(after(Some(Mark::from(Time(0)))), "Modified_Time >= '1970-01-01T00:00:00+00:00'");
-        let both = after(Some(mark(0, 5)));
+        assert_eq!(after(None, None), "Modified_Time is not null");
+        assert_eq!(after(Some(Mark::from(Time(0))), None), "Modified_Time >= '1970-01-01T00:00:00+00:00'");
+        let within = after(Some(Mark::from(Time(0))), Some(Time(1)));
+        assert_eq!(
+            within,
+            "(Modified_Time >= '1970-01-01T00:00:00+00:00' and Modified_Time < '1970-01-01T00:00:01+00:00')"
+        );
+        let both = after(Some(mark(0, 5)), None);
         assert_eq!(both.matches("1970-01-01T00:00:00+00:00").count(), 2);
         assert!(both.starts_with("((Modified_Time = ") && both.contains("and id > 5) or Modified_Time > "));
     }

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tributary_connector::{
-    Data, Deletes, Error, Event, JsonPage, Kind, Op, Page, Position, ReadRequest, Reader, Stream, Withdrawal,
+    Data, Deletes, Error, Event, JsonPage, Kind, Op, Page, Position, ReadRequest, Reader, Stream, Window, Withdrawal,
 };
 
 use crate::api::Api;
@@ -115,6 +115,8 @@ pub(crate) struct Reading {
     pub may_query: bool,
     /// The vendor's time when the reading began.
     pub began: Time,
+    /// The end of the window that is read, if it is one: what was changed from then on is not.
+    pub until: Option<Time>,
 }
 
 /// Starts reading.
@@ -126,7 +128,7 @@ pub(crate) fn start(api: Arc<Api>, manner: Manner, request: ReadRequest) -> Resu
     let (to, events) = mpsc::channel(1);
     let task = tokio::spawn(async move {
         let out = Out { to: to.clone(), scope: place.scope().into(), records: 0, held: false };
-        if let Err(error) = read(api, manner, request.stream, place, out).await {
+        if let Err(error) = read(api, manner, request.stream, request.window, place, out).await {
             // If nobody is there any more, nobody misses it.
             let _ = to.send(Err(error)).await;
         }
@@ -134,7 +136,14 @@ pub(crate) fn start(api: Arc<Api>, manner: Manner, request: ReadRequest) -> Resu
     Ok(Box::new(Events { events, task: Some(task) }))
 }
 
-async fn read(api: Arc<Api>, manner: Manner, stream: Stream, place: Place, out: Out) -> Result<(), Error> {
+async fn read(
+    api: Arc<Api>,
+    manner: Manner,
+    stream: Stream,
+    window: Option<Window>,
+    place: Place,
+    out: Out,
+) -> Result<(), Error> {
     if stream.name == users::STREAM {
         return users::read(&api, place, out).await;
     }
@@ -150,8 +159,13 @@ async fn read(api: Arc<Api>, manner: Manner, stream: Stream, place: Place, out: 
     let columns = Columns::new(&stream.schema, &fields);
     let whole = stream.deletes == Deletes::Scope || place.untold || !columns.dated;
     let module = stream.name;
-    let mut reading = Reading { api, module, columns, manner, place, out, may_query: true, began: reply.at };
-    if whole { reading.whole().await } else { reading.changes().await }
+    let until = window.map(|window| Time::not_before(window.to));
+    let mut reading = Reading { api, module, columns, manner, place, out, may_query: true, began: reply.at, until };
+    match window {
+        Some(window) => reading.window(Time::not_before(window.from)).await,
+        None if whole => reading.whole().await,
+        None => reading.changes().await,
+    }
 }
 
 impl Reading {
@@ -184,6 +198,23 @@ impl Reading {
             Some(scope) => self.withdraw(scope).await,
             None => Ok(()),
         }
+    }
+
+    /// Reads what was changed and deleted within a window.
+    async fn window(&mut self, from: Time) -> Result<(), Error> {
+        if !self.columns.dated {
+            let message = format!("records of `{}` have no time of change", self.module);
+            return Err(Error::new(Kind::Refused, message).hint("it is read whole by every run"));
+        }
+        if self.place.deleted.is_none() {
+            let mark = Some(Mark::from(from));
+            self.place = Place { records: mark, converted: mark, deleted: Some(from), ..Place::default() };
+        }
+        self.changed().await?;
+        if self.module == LEADS {
+            self.converted().await?;
+        }
+        self.deletions().await
     }
 
     /// What has changed, by whichever way is open.

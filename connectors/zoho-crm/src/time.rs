@@ -26,6 +26,11 @@ impl Time {
         Self(time.timestamp())
     }
 
+    /// The first second that is not before `time`.
+    pub(crate) fn not_before(time: DateTime<Utc>) -> Self {
+        Self(time.timestamp() + i64::from(time.timestamp_subsec_nanos() > 0))
+    }
+
     pub(crate) fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)))
     }
@@ -69,5 +74,7 @@ mod tests {
         assert_eq!(Time::read(&time.to_string()), Some(time));
         assert_eq!(time.before(Duration::from_secs(49)).to_string(), "2024-07-25T09:56:00+00:00");
         assert_eq!(Time::read("2024-07-25"), None);
+        let half_past = DateTime::from_timestamp(1, 500_000_000).unwrap();
+        assert_eq!((Time::of(half_past), Time::not_before(half_past)), (Time(1), Time(2)));
     }
 }

@@ -51,6 +51,8 @@ pub struct Mapping {
     /// Names the mapping in state and messages: `stores.members → party`; unique.
     pub id: String,
     pub source: String,
+    /// The source's name in the lake, which keys are made of.
+    pub in_lake: String,
     pub stream: String,
     pub raw: TableName,
     pub entity: &'static Entity,

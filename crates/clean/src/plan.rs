@@ -199,7 +199,7 @@ fn query(mapping: &Mapping, rows: &Rows, secret: &str, traced: bool) -> String {
 /// The key of a mapped row, as SQL.
 pub fn record_key(mapping: &Mapping, secret: &str) -> String {
     let entity = literal(mapping.entity.name);
-    let source = literal(&mapping.source);
+    let source = literal(&mapping.in_lake);
     if !mapping.key.is_empty() {
         let parts: Vec<_> =
             mapping.key.iter().map(|part| format!("nullif(trim(CAST({} AS VARCHAR)), '')", part.sql())).collect();

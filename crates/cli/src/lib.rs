@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod backfill;
 mod check;
 mod columns;
 mod grid;
@@ -16,6 +17,7 @@ mod progress;
 mod quarantine;
 mod query;
 mod report;
+mod reset;
 mod run;
 mod runs;
 mod scaffold;
@@ -136,6 +138,38 @@ enum Command {
     Quarantine {
         #[command(subcommand)]
         what: Quarantine,
+    },
+    /// Read a source, or one of its streams, from the start again: at the next run of the pipeline.
+    Reset {
+        /// A lake, or the file of a pipeline.
+        lake: String,
+        /// `source` or `source.stream`.
+        name: String,
+        /// What was read before no longer counts: the tables become what the source shows now.
+        #[arg(long)]
+        forget: bool,
+        /// Only say what it would do.
+        #[arg(long)]
+        dry_run: bool,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read a window of time again, beside what runs read: what was changed at the source then.
+    Backfill {
+        pipeline: PathBuf,
+        /// `source` or `source.stream`.
+        name: String,
+        /// The beginning, such as `2026-06-30` or `2026-06-30T16:00:00+08:00`; without a zone on the source's clocks.
+        #[arg(long, value_name = "TIME")]
+        from: String,
+        /// The end, which is not read.
+        #[arg(long, value_name = "TIME")]
+        to: String,
+        /// Stay for as long as a source wants to be left alone, in place of ending with exit code 3.
+        #[arg(long)]
+        wait: bool,
+        #[arg(long)]
+        json: bool,
     },
     /// Put small files together and delete what nobody needs any more. Runs do it by themselves where it is worth while.
     Maintain {
@@ -328,6 +362,13 @@ async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
                     .await
             }
         },
+        Command::Reset { lake, name, forget, dry_run, json } => {
+            reset::reset(&lake, &name, reset::Manner { forget, dry_run, json, colour }).await
+        }
+        Command::Backfill { pipeline, name, from, to, wait, json } => {
+            let manner = run::Manner { json, colour, wait };
+            backfill::backfill(&pipeline, registry, &name, (&from, &to), manner).await
+        }
         Command::Maintain { lake, keep_hours, json } => maintain::maintain(&lake, keep_hours, json).await,
         Command::Tables { lake, json } => lakes::tables(&lake, json).await,
         Command::Query { lake, sql, json, csv } => query::query(&lake, &sql, json, csv).await,

@@ -26,7 +26,7 @@ pub struct How {
 
 fn failed(e: &Error) -> Exit {
     let exit = tell(e, e.hint());
-    if matches!(e, Error::NoStream(_)) { Exit::Input } else { exit }
+    if matches!(e, Error::NoStream { .. }) { Exit::Input } else { exit }
 }
 
 fn json_of(value: &impl serde::Serialize) -> String {
@@ -41,7 +41,7 @@ pub async fn list(lake: &str, source: Option<&str>, stream: Option<&str>, json: 
     let wanted = |of: &str, name: &str| {
         source.is_none_or(|source| source == of) && stream.is_none_or(|stream| stream == format!("{of}.{name}"))
     };
-    match quarantine::list(lake, wanted).await {
+    match quarantine::list(lake, stream.or(source).unwrap_or_default(), wanted).await {
         Ok(reasons) if json => print(&json_of(&reasons)),
         Ok(reasons) if reasons.is_empty() => print("no record was rejected\n"),
         Ok(reasons) => print(&render(&reasons)),

@@ -23,7 +23,7 @@ pub async fn undo(lake: &str, run: &str, reread: bool, json: bool) -> Exit {
     }
     let mut grid = Grid::new(["taken back", ">batches", ">rows", "the next run"]);
     for stream in &done.streams {
-        let next = if stream.reread { "reads it again" } else { "does not read it again" };
+        let next = if stream.reread { "reads it again, and what came after" } else { "does not read it again" };
         let name = format!("{}.{}", stream.source, stream.stream);
         grid.row([name, count(stream.batches), count(stream.rows), next.into()]);
     }

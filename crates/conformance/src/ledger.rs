@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use tributary_connector::{Error, Event, Op, Position, State, Stream};
+use tributary_connector::{Error, Event, Op, Position, State, Stream, Window};
 
 use crate::Failure;
 use crate::compare::differences;
@@ -27,6 +27,8 @@ pub(crate) struct Ledger {
     pub seen: Counts,
     /// Errors of single partitions.
     pub errors: Vec<Error>,
+    /// What alone is read.
+    pub window: Option<Window>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +54,11 @@ enum Step {
 }
 
 impl Ledger {
+    /// Of what was changed within a window.
+    pub fn within(window: Window) -> Self {
+        Self { window: Some(window), ..Self::default() }
+    }
+
     /// Takes an event.
     ///
     /// # Errors
@@ -145,6 +152,12 @@ impl Ledger {
     /// Keys of the records that are, deleted ones not.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.rows().map(|(key, _)| key)
+    }
+
+    /// By key, what a column of times says of the records that are, in microseconds since 1970.
+    pub fn times(&self, column: &str) -> BTreeMap<String, i64> {
+        let times = self.rows().filter_map(|(key, row)| Some((key.to_owned(), row.cells.get(column)?.as_i64()?)));
+        times.collect()
     }
 
     fn rows(&self) -> impl Iterator<Item = (&str, &Row)> {

@@ -170,7 +170,7 @@ impl Stage {
         mut at: impl FnMut(usize) -> Go,
     ) -> Result<Ended, Failure> {
         ledger.begin();
-        let request = ReadRequest { stream: stream.clone(), state: ledger.state()? };
+        let request = ReadRequest { window: ledger.window, ..ReadRequest::new(stream.clone(), ledger.state()?) };
         let ended = match connector.read(request).await {
             Err(error) => Ended::Broken(error),
             Ok(mut reader) => {

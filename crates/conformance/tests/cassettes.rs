@@ -20,7 +20,7 @@ async fn read(factory: &dyn AnyFactory, config: serde_json::Value, stream: &str)
     let connector = factory.build(config, &context)?;
     let streams = connector.discover().await?;
     let stream = streams.into_iter().find(|found| found.name == stream).unwrap();
-    let mut reader = connector.read(ReadRequest { stream, state: State::default() }).await?;
+    let mut reader = connector.read(ReadRequest::new(stream, State::default())).await?;
     let mut pages = Vec::new();
     while let Some(event) = reader.next().await? {
         if let Event::Page(page) = event {

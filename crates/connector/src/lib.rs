@@ -24,7 +24,7 @@ pub use error::{Error, Fault, Kind, Retry};
 pub use form::Form;
 pub use page::{CsvDialect, CsvPage, Data, Event, JsonPage, JsonShape, Op, Page, Rejected, Withdrawal};
 pub use paged::{Fetch, Fetched, paged};
-pub use position::{Position, State};
+pub use position::{Position, State, Window};
 pub use registry::{AnyFactory, Configuration, Connector, Context, Factory, ReadRequest, Reader, Registry};
 pub use secret::{Secret, SecretRef};
 pub use sniffed::Sniffed;

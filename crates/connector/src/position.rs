@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +32,13 @@ impl Position {
                 .source(e)
         })
     }
+}
+
+/// A span of time, its beginning included and its end not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    pub from: DateTime<Utc>,
+    pub to: DateTime<Utc>,
 }
 
 /// The positions of a stream's partitions (a file, a shop, a time window). Empty: start from the beginning.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
-use crate::{Capabilities, CsvDialect, Error, Event, Kind, Sniffed, State, Stream};
+use crate::{Capabilities, CsvDialect, Error, Event, Kind, Sniffed, State, Stream, Window};
 
 /// A source with its configuration.
 #[async_trait]
@@ -56,6 +56,24 @@ pub trait Reader: Send {
 pub struct ReadRequest {
     pub stream: Stream,
     pub state: State,
+    /// Only records that were last changed within, as the stream's cursor says, and deletions of then where the source tells
+    /// when; `state` is then one of this window. `None`: all that is new. Asked of connectors alone that say they can
+    /// ([`Capabilities::windows`]), for streams with a [`crate::Cursor::Column`].
+    pub window: Option<Window>,
+    /// What was read since `state` has been taken back, and deletions that were told then may not be told again: a connector that
+    /// finds them by comparing from time to time compares now.
+    pub compare: bool,
+}
+
+impl ReadRequest {
+    /// All that is new since `state`.
+    pub fn new(stream: Stream, state: State) -> Self {
+        Self { stream, state, window: None, compare: false }
+    }
+
+    pub fn within(self, window: Window) -> Self {
+        Self { window: Some(window), ..self }
+    }
 }
 
 /// What a connector is told of its surroundings.

@@ -106,4 +106,6 @@ pub struct Capabilities {
     pub deletes: bool,
     /// Reads over a network.
     pub remote: bool,
+    /// Reads a window of a stream's cursor where it is asked for one ([`crate::ReadRequest::window`]).
+    pub windows: bool,
 }

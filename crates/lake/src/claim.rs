@@ -14,7 +14,7 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     format: u32,
-    /// Source → its pipeline.
+    /// Source, by its name in the lake → its pipeline.
     pub sources: BTreeMap<String, Claim>,
     /// The pipeline that makes the tables after `clean`.
     pub stages: Option<Claim>,
@@ -24,9 +24,19 @@ pub struct Claims {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     pub pipeline: String,
+    /// What the source is called now, where that is not its name in the lake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Whether it says so in its file, or was only the first.
     pub declared: bool,
     pub since: DateTime<Utc>,
+}
+
+impl Claims {
+    /// What a source of the lake is called now.
+    pub fn name_of<'a>(&'a self, source: &'a str) -> &'a str {
+        self.sources.get(source).and_then(|claim| claim.name.as_deref()).unwrap_or(source)
+    }
 }
 
 impl Default for Claims {

@@ -16,12 +16,13 @@ use crate::{Change, DataFile, Error, Lake, Result, Table, Txn, fault};
 const FORMAT: u32 = 1;
 const SNAPSHOT_EVERY: u32 = 16;
 
-/// A stream of a source, in one incarnation; a reset or a backfill starts a new one.
+/// A stream of a source, in one incarnation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamId {
     pub source: String,
     pub stream: String,
-    pub incarnation: u32,
+    /// From 1 upwards: a reset, and an undo that goes back, start the next. From -1 downwards: backfills, beside those.
+    pub incarnation: i32,
 }
 
 /// An epoch's number and the first 32 bits of its state object's hash.
@@ -91,6 +92,20 @@ impl StreamId {
             }
             id = next;
         }
+    }
+
+    /// The stream's backfills, in the order in which they began.
+    ///
+    /// # Errors
+    /// If the table's log cannot be read.
+    pub async fn backfills(lake: &Lake, table: &Table, source: &str, stream: &str) -> Result<Vec<Self>> {
+        let mut found = Vec::new();
+        let mut next = Self { source: source.into(), stream: stream.into(), incarnation: -1 };
+        while table.txn(&next.app(lake)).await?.is_some() {
+            found.push(next.clone());
+            next.incarnation -= 1;
+        }
+        Ok(found)
     }
 
     fn app(&self, lake: &Lake) -> String {

@@ -16,7 +16,7 @@ use crate::{Diagnostic, Span};
 pub struct Share {
     /// The claims with this pipeline's among them.
     pub claims: Claims,
-    /// Sources of other pipelines.
+    /// Sources of other pipelines, by their names now.
     pub others: BTreeSet<String>,
     /// The pipeline that makes the stages after `clean`, if it is another.
     pub stages_of: Option<String>,
@@ -35,7 +35,7 @@ pub fn share(project: &Project, mut claims: Claims, take_over: &[String]) -> Res
     };
     let mut diagnostics = Vec::new();
     for source in &pipeline.sources {
-        if let Some(claim) = claims.sources.get(&source.name.value)
+        if let Some(claim) = claims.sources.get(source.in_lake())
             && !mine(claim)
         {
             let message = format!("source `{}` of this lake belongs to pipeline `{}`", source.name, claim.pipeline);
@@ -44,6 +44,35 @@ pub fn share(project: &Project, mut claims: Claims, take_over: &[String]) -> Res
                     .diagnostic(source.name.span, message)
                     .help(help("give one of the two another name", &claim.pipeline)),
             );
+        }
+    }
+    for source in &pipeline.sources {
+        let was = claims.sources.iter().find(|(_, claim)| claim.name.as_ref() == Some(&source.name.value));
+        if let Some((was, _)) = was.filter(|(was, _)| *was != source.in_lake()) {
+            let message = format!("source `{}` of this lake was `{was}` when it was first read", source.name);
+            let help = format!("keep `renamed_from = \"{was}\"`, or give a source that is another one another name");
+            diagnostics.push(pipeline.diagnostic(source.name.span, message).help(help));
+        }
+        let meant = source.renamed_from.as_ref().filter(|from| from.value != source.name.value);
+        if let Some(from) = meant
+            && let Some((was, _)) = claims.sources.iter().find(|(_, claim)| claim.name.as_ref() == Some(&from.value))
+        {
+            let message = format!("source `{from}` of this lake was `{was}` when it was first read");
+            diagnostics.push(pipeline.diagnostic(from.span, message).help(format!("write `renamed_from = \"{was}\"`")));
+        }
+        let twin =
+            pipeline.sources.iter().find(|other| other.in_lake() == source.in_lake() && other.name != source.name);
+        if let Some(twin) = twin.filter(|_| source.renamed_from.is_some()) {
+            let message = format!("in the lake, `{twin}` and `{}` would be one source", source.name, twin = twin.name);
+            diagnostics.push(pipeline.diagnostic(twin.name.span, message).help("give this one a name that is new"));
+        }
+        if let Some(from) = &source.renamed_from
+            && claims.sources.contains_key(&source.name.value)
+            && source.name != *from
+        {
+            let message = format!("this lake has read a source `{}` already, which is not `{from}`", source.name);
+            diagnostics
+                .push(pipeline.diagnostic(from.span, message).help("give it a name that the lake does not know"));
         }
     }
     let declared = pipeline.merge.is_some() || pipeline.mart.is_some();
@@ -64,19 +93,20 @@ pub fn share(project: &Project, mut claims: Claims, take_over: &[String]) -> Res
         return Err(diagnostics);
     }
     let stages_of = other.filter(|_| !declared).map(|claim| claim.pipeline.clone());
-    let claim = |declared| Claim { pipeline: name.clone(), declared, since: Utc::now() };
+    let claim = |declared| Claim { pipeline: name.clone(), name: None, declared, since: Utc::now() };
     for taken in claims.sources.values_mut().filter(|claim| mine(claim) && claim.pipeline != *name) {
         taken.pipeline.clone_from(name);
     }
     for source in &pipeline.sources {
-        claims.sources.entry(source.name.value.clone()).or_insert_with(|| claim(true));
+        let now = claims.sources.entry(source.in_lake().to_owned()).or_insert_with(|| claim(true));
+        now.name = (source.in_lake() != source.name.value).then(|| source.name.value.clone());
     }
     let kept = claims.stages.as_ref().is_some_and(|now| now.pipeline == *name && now.declared == declared);
     if stages_of.is_none() && !kept {
         claims.stages = Some(claim(declared));
     }
     let others = claims.sources.iter().filter(|(_, claim)| claim.pipeline != *name);
-    let others = others.map(|(source, _)| source.clone()).collect();
+    let others = others.map(|(source, _)| claims.name_of(source).to_owned()).collect();
     Ok(Share { claims, others, stages_of })
 }
 

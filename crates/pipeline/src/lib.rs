@@ -6,6 +6,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod backfill;
 mod claims;
 pub mod config;
 pub mod diagnostic;
@@ -15,10 +16,13 @@ pub mod observe;
 mod project;
 pub mod quarantine;
 mod raw;
+pub mod reset;
+mod retract;
 mod run;
 pub mod sample;
 mod schema_event;
 mod shipped;
+mod standing;
 mod sync;
 pub mod undo;
 pub mod upkeep;

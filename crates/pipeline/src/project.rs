@@ -37,6 +37,8 @@ pub struct Project {
 /// A source with its connector and streams.
 pub struct ReadySource {
     pub name: String,
+    /// Its name in the lake.
+    pub in_lake: String,
     pub connector: Box<dyn Connector>,
     pub streams: Vec<Stream>,
     pub batch_rows: u64,
@@ -178,9 +180,10 @@ impl Project {
 fn collisions(sources: &[ReadySource], source: &ReadySource) -> Vec<(String, String)> {
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     let mut found = Vec::new();
-    let all = sources.iter().flat_map(|other| other.streams.iter().map(move |stream| (&other.name, &stream.name)));
-    for (name, stream) in all {
-        let table = raw::table_name(name, stream).name.to_lowercase();
+    let all = sources.iter().flat_map(|other| other.streams.iter().map(move |stream| (other, &stream.name)));
+    for (other, stream) in all {
+        let name = &other.name;
+        let table = raw::table_name(&other.in_lake, stream).name.to_lowercase();
         let full = format!("{name}.{stream}");
         match seen.get(&table) {
             Some(first) if *name == source.name => found.push((first.clone(), full)),
@@ -291,7 +294,7 @@ async fn ready(
     if let Some(lake) = lake {
         // What was discovered last is in the lake.
         for stream in mapped.iter().filter(|stream| !streams.iter().any(|shown| shown.name == **stream)) {
-            if let Ok(Some(table)) = lake.table(&raw::table_name(&name, stream)).await {
+            if let Ok(Some(table)) = lake.table(&raw::table_name(source.in_lake(), stream)).await {
                 let schema = Schema::new(raw::own_columns(table.schema()));
                 let id = (name.clone(), (*stream).to_owned());
                 known.schemas.insert(id.clone(), Arc::new(schema));
@@ -305,7 +308,7 @@ async fn ready(
     }
     for stream in &streams {
         let table = match lake {
-            Some(lake) => lake.table(&raw::table_name(&name, &stream.name)).await.ok().flatten(),
+            Some(lake) => lake.table(&raw::table_name(source.in_lake(), &stream.name)).await.ok().flatten(),
             None => None,
         };
         let table = table.as_ref().map(|table| table.schema().as_ref());
@@ -323,7 +326,15 @@ async fn ready(
         }
     }
     let batch_rows = source.batch_rows;
-    Some(ReadySource { name, connector, streams, batch_rows, schema: source.schema, undiscovered })
+    Some(ReadySource {
+        name,
+        in_lake: source.in_lake().to_owned(),
+        connector,
+        streams,
+        batch_rows,
+        schema: source.schema,
+        undiscovered,
+    })
 }
 
 /// A configuration without the keys its schema does not know.
@@ -352,7 +363,7 @@ fn mapping(map: &Map, pipeline: &Pipeline, known: &Known) -> Option<Mapping> {
         let everywhere = matches!(kind.as_str(), "phone" | "email" | "unionid");
         let scope = match &identifier.scope {
             Some(scope) => expr(scope),
-            None => Expr::Constant(if everywhere { String::new() } else { source.clone() }),
+            None => Expr::Constant(if everywhere { String::new() } else { config.in_lake().to_owned() }),
         };
         IdentifierMapping {
             kind,
@@ -364,7 +375,8 @@ fn mapping(map: &Map, pipeline: &Pipeline, known: &Known) -> Option<Mapping> {
     });
     Some(Mapping {
         id: format!("{source}.{stream} → {}", entity.name),
-        raw: raw::table_name(&source, &stream),
+        raw: raw::table_name(config.in_lake(), &stream),
+        in_lake: config.in_lake().to_owned(),
         entity,
         keyed: known.keyed.contains(&(source.clone(), stream.clone())),
         filter: map.where_.as_ref().map(sql),

@@ -58,11 +58,12 @@ pub fn source_name(name: &str) -> String {
     }
 }
 
-/// `raw.<source>_<stream>` with the stream's columns as they lie in the lake.
+/// `raw.<source>_<stream>` with the stream's columns as they lie in the lake. All of them may be null, whatever the source says: rows
+/// that are no records, such as rejected ones, have none of them.
 pub fn spec(source: &str, stream: &str, own: &Schema) -> TableSpec {
     let number = |name: &str| plain(name, DataType::Int64, Personal::None);
     let text = |name: &str, personal| plain(name, DataType::Utf8, personal);
-    let mut fields: Vec<Field> = own.fields().iter().map(|field| field.as_ref().clone()).collect();
+    let mut fields: Vec<Field> = own.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
     fields.extend([
         text("_extra", Personal::Identifier),
         text("_error", Personal::None),
@@ -160,8 +161,8 @@ impl Shape {
     }
 
     /// For rows of another incarnation of the stream than its first.
-    pub fn in_incarnation(mut self, incarnation: u32) -> Self {
-        self.incarnation = i32::try_from(incarnation).unwrap_or(i32::MAX);
+    pub fn in_incarnation(mut self, incarnation: i32) -> Self {
+        self.incarnation = incarnation;
         self
     }
 

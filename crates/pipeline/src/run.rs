@@ -7,16 +7,15 @@ use serde::Serialize;
 use tributary_clean::stage::Reason;
 use tributary_connector::Retry;
 use tributary_engine::{Options, Session};
-use tributary_lake::{
-    Claims, Lake, Lease, Location, RunRecord, StageLog, StreamId, StreamLog, Table, TableName, Upkeep, fault,
-};
+use tributary_lake::{Claims, Lake, Lease, Location, RunRecord, StageLog, TableName, Upkeep, fault};
 
 use crate::claims::{self, Share};
 use crate::observe::{Note, Observer};
 use crate::project::{Project, RunDate};
 use crate::quarantine::limit::{self, Held};
+use crate::standing::{self, Standing, rows_so_far};
 use crate::sync::{Report, Sync};
-use crate::{Diagnostic, raw, schema_event, undo, upkeep};
+use crate::{Diagnostic, raw, schema_event, upkeep};
 
 /// What ends a run.
 #[derive(Debug, thiserror::Error)]
@@ -36,9 +35,15 @@ pub enum Error {
     Folder(#[source] std::io::Error),
     #[error("no run `{0}` of this lake has read anything that is still known")]
     NoRun(String),
-    /// With the streams there are.
-    #[error("there is no stream of that name")]
-    NoStream(String),
+    /// Of a lake or a pipeline.
+    #[error("the {of} has no source or stream `{name}`")]
+    NoStream { of: &'static str, name: String, known: Vec<String> },
+    #[error("`{name}` cannot be read by windows of time: {why}")]
+    NoWindow { name: String, why: &'static str },
+    #[error("`{0}` was never read")]
+    NeverRead(String),
+    #[error("{} cannot be read from the start beside what was read before", names(.0))]
+    Stays(Vec<String>),
     #[error("a part of the program broke off: {0}")]
     Panic(String),
 }
@@ -52,11 +57,26 @@ impl Error {
             Self::Engine(tributary_engine::Error::Ledger { .. }) => {
                 Some("nothing of it is committed; run again, and report it if it stays".into())
             }
+            Self::NoStream { known, .. } => {
+                Some(format!("known: {}; a source's name alone means all of its streams", names(known)))
+            }
+            Self::NoWindow { name, .. } => Some(format!(
+                "a run of the pipeline reads what is new of it; to read all of it again: `tributary reset PIPELINE {name}`"
+            )),
+            Self::NeverRead(_) => Some("run the pipeline: it reads all of it".into()),
+            Self::Stays(_) => Some(
+                "what it shows takes the place of what it showed before; with `--forget` only what it shows now counts, and \
+                 records of files that are no longer there go too"
+                    .into(),
+            ),
             Self::NoRun(_) => Some("`tributary runs LAKE` lists them; what a run read is known for 29 days".into()),
-            Self::NoStream(known) => Some(format!("known: {known}")),
             _ => None,
         }
     }
+}
+
+fn names(names: &[String]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// How a run differs from the file.
@@ -121,7 +141,7 @@ pub struct Plan {
     pub stages_of: Option<String>,
 }
 
-fn session(project: &Project, lake: &Lake) -> Result<Session, Error> {
+pub(crate) fn session(project: &Project, lake: &Lake) -> Result<Session, Error> {
     let mut options = Options::default();
     if let Some(memory) = &project.pipeline.engine.memory {
         options.memory = usize::try_from(memory.value).unwrap_or(usize::MAX);
@@ -144,20 +164,21 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
     let mut epochs = BTreeMap::new();
     for source in &project.sources {
         for stream in &source.streams {
-            let name = raw::table_name(&source.name, &stream.name);
+            let name = raw::table_name(&source.in_lake, &stream.name);
             let what = format!("{}.{}", source.name, stream.name);
             let mut reason = "never read: read all of it".to_owned();
             if let Some(lake) = &lake
                 && let Some(table) = lake.table(&name).await?
             {
-                let log = standing(lake, &table, &source.name, &stream.name).await?;
-                if let Some(epoch) = log.epoch {
-                    epochs.insert(name, rows_so_far(&log.totals));
-                    reason = format!(
-                        "read what is new since batch {} ({} positions known)",
-                        epoch.number,
-                        log.positions.keys().filter(|name| !name.starts_with("tributary:")).count()
-                    );
+                let standing = Standing::open(lake, &table, &source.in_lake, &stream.name).await?;
+                if let Some(epoch) = standing.live.epoch {
+                    epochs.insert(name, rows_so_far(&standing.totals()));
+                    reason = match standing.positions() {
+                        0 => "read all of it: it has been reset, or nothing of it was read yet".into(),
+                        known => {
+                            format!("read what is new since batch {} ({known} positions known)", epoch.number)
+                        }
+                    };
                 }
             }
             plan.steps.push(Step { stage: "raw".into(), what, reasons: vec![reason] });
@@ -242,25 +263,11 @@ fn describe(project: &Project, id: &str, reason: &Reason) -> String {
     }
 }
 
-/// How many rows a stream's commits have added: what the stage that reads them remembers. An epoch that only moved positions
-/// (a file that was renamed) does not move it.
-fn rows_so_far(totals: &BTreeMap<String, u64>) -> i64 {
-    let rows: u64 =
-        ["written", "rejected", "withdrawn", "retracted", "replayed"].iter().filter_map(|name| totals.get(*name)).sum();
-    i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
 /// Whether there is anything to derive: a pipeline that maps nothing, on a lake where nothing was mapped before, only reads.
 async fn derives(project: &Project, lake: &Lake) -> Result<bool, Error> {
     let pipeline = &project.pipeline;
     let declared = !project.mappings.is_empty() || pipeline.merge.is_some() || pipeline.mart.is_some();
     Ok(declared || StageLog::peek(lake, tributary_clean::stage::STAGE).await?.next_number() > 1)
-}
-
-/// A stream as it stands on its table.
-async fn standing(lake: &Lake, table: &Table, source: &str, stream: &str) -> Result<StreamLog, Error> {
-    let id = StreamId::live(lake, table, source, stream).await?;
-    Ok(StreamLog::open(lake, table, id).await?)
 }
 
 /// Runs the pipeline once.
@@ -368,7 +375,9 @@ async fn stages(
                 batch_rows: source.batch_rows,
                 accept_replace: options.accept_replace.contains(&id),
                 schema: source.schema,
+                in_lake: &source.in_lake,
                 run: &summary.run,
+                window: None,
             };
             let report = sync.stream(&source.name, source.connector.as_ref(), stream).await?;
             if let Some(stopped) = &report.stopped {
@@ -385,7 +394,7 @@ async fn stages(
                 summary.warnings.push(format!("{id}: column `{column}`: {change} (see `ops.schema_event`)"));
             }
             summary.new |= report.batches > 0;
-            let table = raw::table_name(&source.name, &stream.name);
+            let table = raw::table_name(&source.in_lake, &stream.name);
             epochs.insert(table.clone(), rows_so_far(&report.totals));
             retracted.insert(table.clone(), report.retracted.clone());
             summary.tables.insert(table, report.version);
@@ -412,9 +421,9 @@ async fn stages(
                 let what = format!("{}, which {} is made from", mapping.raw, mapping.id);
                 return Err(tributary_lake::Error::NoTable(what).into());
             };
-            let log = standing(lake, &table, &mapping.source, &mapping.stream).await?;
-            epochs.insert(mapping.raw.clone(), rows_so_far(&log.totals));
-            retracted.insert(mapping.raw.clone(), undo::retracted(&log));
+            let standing = Standing::open(lake, &table, &mapping.in_lake, &mapping.stream).await?;
+            epochs.insert(mapping.raw.clone(), rows_so_far(&standing.totals()));
+            retracted.insert(mapping.raw.clone(), standing::retracted(&standing.live));
             summary.tables.insert(mapping.raw.clone(), table.version());
         }
     }

@@ -49,7 +49,7 @@ pub async fn sample(source: &str, connector: &dyn Connector, stream: &Stream, li
     let schema = raw::spec(source, &stream.name, &layout.table).schema;
     let shape = Arc::new(Shape::new(schema.clone(), &layout.stream, source, [0; 32]));
     let read_at = chrono::Utc::now().timestamp_micros();
-    let request = ReadRequest { stream: stream.clone(), state: State::default() };
+    let request = ReadRequest::new(stream.clone(), State::default());
     let mut reader = connector.read(request).await.map_err(Error::Connector)?;
     let (mut batches, mut rows, mut first_row) = (Vec::<RecordBatch>::new(), 0, 0);
     let (mut partition, mut rejected, mut errors) = (None, Vec::new(), Vec::new());

@@ -17,12 +17,10 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tributary_connector::{
-    Connector, Error as ConnectorError, Event, Kind, Position, ReadRequest, Retry, State, Stream, Withdrawal,
+    Connector, Error as ConnectorError, Event, Kind, Position, ReadRequest, Retry, State, Stream, Window, Withdrawal,
 };
 use tributary_engine::Session;
-use tributary_lake::{
-    DataFile, Lake, StreamId, StreamLog, Table, TableSpec, TableWriter, WriterOptions, fault, key_number,
-};
+use tributary_lake::{DataFile, Lake, StreamLog, Table, TableSpec, TableWriter, WriterOptions, fault, key_number};
 
 use crate::edge::{self, Edge};
 use crate::evolve::{self, Policy};
@@ -30,10 +28,8 @@ use crate::observe::{Note, Observer};
 use crate::raw::{self, Place, Prepared, Shape};
 use crate::run::Error;
 use crate::schema_event;
-use crate::undo;
+use crate::standing::{self, OURS, Standing};
 
-/// What is ours among a stream's positions begins so.
-const OURS: &str = "tributary:";
 /// Bytes of a segment kept in memory before it gets files of its own, and of a batch before it is written.
 const HELD_BYTES: usize = 8 << 20;
 /// How many keys are remembered to find rows sent twice in one batch.
@@ -110,8 +106,12 @@ pub struct Sync<'a> {
     pub accept_replace: bool,
     /// What becomes of columns that are new or have another type.
     pub schema: Policy,
+    /// The source's name in the lake.
+    pub in_lake: &'a str,
     /// The run's id.
     pub run: &'a str,
+    /// A window is read, in an incarnation of its own; `None`: what is new.
+    pub window: Option<Window>,
 }
 
 enum Pending {
@@ -126,17 +126,17 @@ impl Sync<'_> {
     /// What ended the reading. What was committed stays; the next run goes on from there.
     pub async fn stream(&self, source: &str, connector: &dyn Connector, stream: &Stream) -> Result<Report, Error> {
         self.observer.note(Note::Stream { source, stream: &stream.name });
-        let there = self.lake.table(&raw::table_name(source, &stream.name)).await?;
-        let id = match &there {
-            Some(table) => StreamId::live(self.lake, table, source, &stream.name).await?,
-            None => StreamId { source: source.into(), stream: stream.name.clone(), incarnation: 1 },
-        };
+        let there = self.lake.table(&raw::table_name(self.in_lake, &stream.name)).await?;
         let known = match &there {
-            Some(table) => Some((table.version(), StreamLog::open(self.lake, table, id.clone()).await?)),
+            Some(table) => Some((table.version(), Standing::open(self.lake, table, self.in_lake, &stream.name).await?)),
             None => None,
         };
-        let before = known.as_ref().and_then(|(_, log)| log.positions.get(schema_event::NAME));
-        let columns = schema_event::record(self.lake, self.run, source, stream, before, self.schema).await?;
+        let before = known.as_ref().and_then(|(_, standing)| standing.live.positions.get(schema_event::NAME));
+        let columns = match self.window {
+            None => schema_event::record(self.lake, self.run, source, stream, before, self.schema).await?,
+            // The next run tells.
+            Some(_) => Vec::new(),
+        };
         let shown = schema_event::shown(stream);
         let fitted = evolve::fit(stream, there.as_ref().map(|table| table.schema().as_ref()), self.schema);
         let (layout, refused) = match fitted {
@@ -147,13 +147,17 @@ impl Sync<'_> {
                 (evolve::fit(stream, lake, Policy::Extra).map_err(Error::Connector)?, Some(e))
             }
         };
-        let table = self.lake.ensure_table(&raw::spec(source, &stream.name, &layout.table)).await?;
+        let table = self.lake.ensure_table(&raw::spec(self.in_lake, &stream.name, &layout.table)).await?;
         let layout = layout.adopt(table.schema());
         let stream = &layout.stream;
-        let spec = raw::spec(source, &stream.name, &layout.table);
-        let mut log = match known {
-            Some((version, log)) if version == table.version() => log,
-            _ => StreamLog::open(self.lake, &table, id).await?,
+        let spec = raw::spec(self.in_lake, &stream.name, &layout.table);
+        let standing = match known {
+            Some((version, standing)) if version == table.version() => standing,
+            _ => Standing::open(self.lake, &table, self.in_lake, &stream.name).await?,
+        };
+        let (mut log, beside) = match self.window {
+            None => (standing.live, standing.backfills),
+            Some(window) => standing.backfill(self.lake, &table, window).await?,
         };
         log.run = Some(self.run.to_owned());
         let state = log
@@ -162,9 +166,11 @@ impl Sync<'_> {
             .filter(|(partition, _)| !partition.starts_with(OURS))
             .map(|(p, at)| (Arc::from(p.as_str()), Position(at.clone())))
             .collect();
-        let request = ReadRequest { stream: stream.clone(), state: State(state) };
+        let went_back = log.positions.contains_key(standing::WENT_BACK);
+        let request =
+            ReadRequest { stream: stream.clone(), state: State(state), window: self.window, compare: went_back };
         let secret = self.lake.key("source key");
-        let shape = Shape::new(spec.schema.clone(), stream, source, secret).in_incarnation(log.id.incarnation);
+        let shape = Shape::new(spec.schema.clone(), stream, self.in_lake, secret).in_incarnation(log.id.incarnation);
         let shape = Arc::new(shape);
         let mut stopped = refused;
         let mut reader = None;
@@ -181,6 +187,7 @@ impl Sync<'_> {
             spec,
             table,
             log,
+            beside,
             batch: Batch::default(),
             segment: Segment::default(),
             edge,
@@ -241,6 +248,15 @@ impl Sync<'_> {
             }
         }
         work.segment.drop_all().await;
+        if stopped.is_none() && work.report.errors.is_empty() {
+            let end = &mut work.batch.positions;
+            if self.window.is_some() {
+                end.insert(standing::DONE.into(), true.into());
+            }
+            if went_back {
+                end.insert(standing::WENT_BACK.into(), serde_json::Value::Null);
+            }
+        }
         work.commit().await?;
         let mut report = work.finish();
         report.stopped = stopped.as_ref().map(Stopped::from);
@@ -320,6 +336,8 @@ struct Work<'a> {
     spec: TableSpec,
     table: Table,
     log: StreamLog,
+    /// The stream's other incarnations.
+    beside: Vec<StreamLog>,
     batch: Batch,
     segment: Segment,
     /// The newest rows of what is committed.
@@ -469,7 +487,7 @@ impl Work<'_> {
         if replaced_by.is_some() && !self.sync.accept_replace {
             self.sync.session.register(&self.table)?;
             let table = format!("raw.\"{}\"", self.table.name.name);
-            let gone = undo::retracted(&self.log).into_iter();
+            let gone = standing::retracted(&self.log).into_iter();
             let stands: String =
                 gone.map(|(first, last)| format!(" AND _commit NOT BETWEEN {first} AND {last}")).collect();
             let scope_text = scope.replace('\'', "''");
@@ -580,10 +598,13 @@ impl Work<'_> {
         if self.log.positions.get(schema_event::NAME) != Some(&self.shown) {
             batch.positions.insert(schema_event::NAME.into(), self.shown.clone());
         }
-        if let Some(cursor) = undo::cursor(&self.shape.stream)
-            && self.log.positions.get(undo::CURSOR) != Some(&cursor)
+        if let Some(cursor) = standing::cursor(&self.shape.stream)
+            && self.log.positions.get(standing::CURSOR) != Some(&cursor)
         {
-            batch.positions.insert(undo::CURSOR.into(), cursor);
+            batch.positions.insert(standing::CURSOR.into(), cursor);
+        }
+        if let Some(window) = self.sync.window {
+            batch.positions.insert(standing::WINDOW.into(), standing::text_of(window).into());
         }
         if self.is_known(&batch) {
             self.add_counts(batch.counts);
@@ -662,10 +683,12 @@ impl Work<'_> {
 
     fn finish(self) -> Report {
         let epoch = self.log.epoch.map_or(0, |epoch| i64::from(epoch.number));
+        let mut totals = self.log.totals.clone();
+        self.beside.iter().for_each(|log| standing::add(&mut totals, &log.totals));
         Report {
             table: self.table.name.to_string(),
-            totals: self.log.totals.clone(),
-            retracted: undo::retracted(&self.log),
+            totals,
+            retracted: standing::retracted(&self.log),
             commit: self.log.commit,
             version: self.table.version(),
             epoch,

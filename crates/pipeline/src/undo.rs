@@ -1,39 +1,27 @@
 //! Taking back what a run has read.
 //!
-//! Nothing is deleted: a row `_op = "retract"` says which commits of the stream no longer count, and is committed with the
-//! positions from which the stream goes on. The stages then derive from what is left, as if those rows had never come. A stream
-//! that knows what its files hold keeps its positions, so that the bad content is not read again and the corrected one is; one
-//! with a cursor goes back to where it stood before the run, in a new incarnation, and reads that window again.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! A stream that knows what its files hold keeps its positions, so that the bad content is not read again and the corrected one
+//! is; of it only the run's own rows are taken back. One with a cursor goes back to where it stood before the run, in a new
+//! incarnation: what it has read since is taken back with it and read again, so that nothing is left of which its source,
+//! asked from there, no longer tells that it is gone.
 
 use arrow::array::AsArray;
-use arrow::array::{
-    ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
-};
-use arrow::datatypes::{Field, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::TimestampMicrosecondType;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tributary_clean::ident;
-use tributary_connector::{Cursor, Stream};
 use tributary_engine::{Options, Session};
-use tributary_lake::{
-    Lake, Lease, Location, Progress, RUN_TABLE, RunRecord, StreamId, StreamLog, Table, TableName, TableSpec,
-    TableWriter, WriterOptions, fault,
-};
+use tributary_lake::{Lake, Lease, Location, Progress, RUN_TABLE, RunRecord, StreamId, StreamLog, Table, TableName};
 
 use crate::edge;
 use crate::raw;
+use crate::reset;
+use crate::retract::{self, With, covers};
 use crate::run::Error;
 use crate::schema_event;
+use crate::standing::{self, Manner, RETRACTED, Standing, WENT_BACK};
 
-/// The name among a stream's positions of the commits that no longer count.
-pub(crate) const RETRACTED: &str = "tributary:retracted";
-/// The name among a stream's positions of how it is read again, where that is by contents.
-pub(crate) const CURSOR: &str = "tributary:cursor";
-const CONTENTS: &str = "contents";
 /// Whose runs are undoings, in `ops.run`.
 pub const NAME: &str = "undo";
 /// How far back a run is looked for: a little less than state is kept.
@@ -47,7 +35,7 @@ pub struct UndoneStream {
     pub batches: u64,
     /// Rows that no longer count.
     pub rows: u64,
-    /// Whether the next run reads what this one had read again.
+    /// Whether the next run reads again what this one had read, and what was read since.
     pub reread: bool,
 }
 
@@ -60,17 +48,8 @@ pub struct Undone {
     pub before: u64,
 }
 
-/// The commits of a stream that no longer count, first and last of each stretch.
-pub(crate) fn retracted(log: &StreamLog) -> Vec<(i64, i64)> {
-    log.positions.get(RETRACTED).and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default()
-}
-
-/// What is remembered of how a stream is read again.
-pub(crate) fn cursor(stream: &Stream) -> Option<Value> {
-    (stream.cursor == Cursor::Contents).then(|| json!(CONTENTS))
-}
-
-/// Takes back what the run `run` has read. A cursor's window is read again by the next run, unless `reread` is false.
+/// Takes back what the run `run` has read. A cursor's window is read again by the next run, unless `reread` is false; a stream that
+/// is always read whole is so in either case.
 ///
 /// # Errors
 /// If no such run is known, or the store fails; streams that were done stay done, and the same again does the rest.
@@ -87,37 +66,23 @@ async fn all_streams(lake: &Lake, run: &str, reread: bool) -> Result<Undone, Err
     // A run that never came to its end is not among the runs.
     let since = started(lake, run).await?.unwrap_or(began - KEPT).max(began - KEPT);
     let mut undone = Undone { undo: run.into(), ..Undone::default() };
+    let claims = lake.claims().await?;
     for (source, stream) in lake.streams().await? {
         let name = raw::table_name(&source, &stream);
         let Some(mut table) = lake.table(&name).await? else { continue };
-        let id = StreamId::live(lake, &table, &source, &stream).await?;
-        let mut log = StreamLog::open(lake, &table, id.clone()).await?;
-        // A stream that went back before has the run in an incarnation that it left.
-        let (mut then, mut batches) = (log.clone(), Vec::new());
-        for incarnation in (1..=id.incarnation).rev() {
-            if incarnation < id.incarnation {
-                then = StreamLog::open(lake, &table, StreamId { incarnation, ..id.clone() }).await?;
-            }
-            batches = then.history(lake, since).await?;
-            batches.retain(|batch| batch.run.as_deref() == Some(run));
-            if !batches.is_empty() {
-                break;
-            }
-        }
-        let (Some(first), Some(last)) =
-            (batches.iter().map(|b| b.commit).min(), batches.iter().map(|b| b.commit).max())
-        else {
-            continue;
-        };
-        if retracted(&log).contains(&(first, last)) {
+        let standing = Standing::open(lake, &table, &source, &stream).await?;
+        let Some(found) = find(lake, &table, &standing, run, since).await? else { continue };
+        let gone = standing::retracted(&standing.live);
+        if found.batches.iter().all(|batch| covers(&gone, batch.commit)) {
             undone.before += 1;
             continue;
         }
-        let known = log.positions.get(CURSOR).and_then(Value::as_str) == Some(CONTENTS);
-        let back = reread && !known;
-        one(lake, &mut table, &mut log, &then, &batches, (first, last), back).await?;
+        let back = found.goes_back(&standing, reread);
+        let mut batches = if back { found.later.clone() } else { found.batches.clone() };
+        batches.retain(|batch| !covers(&gone, batch.commit));
+        one(lake, &mut table, &standing.live, &found, &batches, back).await?;
         undone.streams.push(UndoneStream {
-            source,
+            source: claims.name_of(&source).to_owned(),
             stream,
             batches: batches.len() as u64,
             rows: batches.iter().map(rows_of).sum(),
@@ -134,7 +99,7 @@ async fn all_streams(lake: &Lake, run: &str, reread: bool) -> Result<Undone, Err
         status: "done".into(),
         summary: serde_json::to_value(&undone).unwrap_or_default(),
         // What readers see changes when the stages have caught up.
-        tables: BTreeMap::new(),
+        tables: Default::default(),
     };
     lake.record_run(&record).await?;
     Ok(undone)
@@ -144,86 +109,116 @@ fn rows_of(batch: &Progress) -> u64 {
     ["written", "rejected"].iter().filter_map(|name| batch.counts.get(*name)).sum()
 }
 
-/// Retracts one stream's batches, which were read in the incarnation of `then`: the row and the positions become visible together.
+/// What a run has read of a stream.
+struct Found {
+    /// Its batches, newest first.
+    batches: Vec<Progress>,
+    /// The incarnation in which it read them.
+    then: StreamLog,
+    /// These and all that came after them but backfills, newest first.
+    later: Vec<Progress>,
+    /// The commits of backfills.
+    beside: Vec<i64>,
+}
+
+impl Found {
+    /// Whether the stream goes back to where it stood before the run.
+    fn goes_back(&self, standing: &Standing, reread: bool) -> bool {
+        let manner = Manner::of(&standing.live);
+        let last = self.batches.first().map_or(0, |batch| batch.commit);
+        // What was read before a reset is read again from the start; a backfill has moved nothing.
+        let is_live = self.then.id.incarnation > 0 && reset::at(&standing.live).is_none_or(|reset| last > reset);
+        is_live && manner != Manner::Contents && (reread || manner == Manner::Whole)
+    }
+}
+
+async fn find(
+    lake: &Lake,
+    table: &Table,
+    standing: &Standing,
+    run: &str,
+    since: DateTime<Utc>,
+) -> Result<Option<Found>, Error> {
+    let is_of_run = |batch: &&Progress| batch.run.as_deref() == Some(run);
+    let mut beside = Vec::new();
+    for then in &standing.backfills {
+        let history = then.history(lake, since).await?;
+        let batches: Vec<_> = history.iter().filter(is_of_run).cloned().collect();
+        if !batches.is_empty() {
+            return Ok(Some(Found { batches, then: then.clone(), later: Vec::new(), beside }));
+        }
+        beside.extend(history.iter().map(|batch| batch.commit));
+    }
+    let (mut then, mut later) = (standing.live.clone(), Vec::new());
+    // A stream that went back before has the run in an incarnation that it left.
+    for incarnation in (1..=standing.live.id.incarnation).rev() {
+        if incarnation < then.id.incarnation {
+            then = StreamLog::open(lake, table, StreamId { incarnation, ..then.id.clone() }).await?;
+        }
+        later.extend(then.history(lake, since).await?);
+        let batches: Vec<_> = later.iter().filter(is_of_run).cloned().collect();
+        if let Some(first) = batches.last() {
+            let first = first.commit;
+            later.retain(|batch| batch.commit >= first);
+            return Ok(Some(Found { batches, then, later, beside }));
+        }
+    }
+    Ok(None)
+}
+
+/// Takes back one stream's batches: the rows that say so and the positions become visible together.
 async fn one(
     lake: &Lake,
     table: &mut Table,
-    log: &mut StreamLog,
-    then: &StreamLog,
+    live: &StreamLog,
+    found: &Found,
     batches: &[Progress],
-    commits: (i64, i64),
     back: bool,
 ) -> Result<(), Error> {
-    let mut gone = retracted(log);
-    gone.push(commits);
-    let mut positions = BTreeMap::from([(RETRACTED.to_owned(), json!(gone))]);
-    let mut next = if back {
-        let first = batches.iter().min_by_key(|batch| batch.epoch).and_then(|batch| batch.previous);
-        let mut before = then.positions_at(lake, first).await?;
-        // How the source looks now has been told.
-        before.extend(log.positions.get(schema_event::NAME).map(|now| (schema_event::NAME.to_owned(), now.clone())));
-        log.reborn(before)
-    } else {
-        // A row of the corrected content may equal one of the bad content: it is no duplicate.
-        positions.insert(edge::NAME.into(), Value::Null);
-        log.clone()
-    };
-    let spec = TableSpec { name: table.name.clone(), schema: table.schema().clone() };
-    let commit = lake.next_commit().await?;
-    let place = raw::Place {
-        epoch: i64::from(next.next_epoch()),
-        commit,
-        first_row: 0,
-        read_at: Utc::now().timestamp_micros(),
-    };
-    let mut writer = TableWriter::new(lake, &spec, WriterOptions::default());
-    writer.write(&row(&spec.schema, commits, next.id.incarnation, &place)?).await?;
-    let files = writer.finish().await?;
-    fault::point("undo.commit.before")?;
+    let commits = batches.iter().map(|batch| batch.commit).collect();
+    let gone = retract::stretches(commits, if back { &found.beside } else { &[] });
     let written: u64 = batches.iter().filter_map(|batch| batch.counts.get("written")).sum();
-    let undone = written + replayed(lake, log, table, commits).await?;
-    let counts = [("retracted".to_owned(), 1), ("undone".to_owned(), undone)].into();
-    next.commit(lake, table, files, positions, counts, commit).await?;
-    fault::point("undo.commit.after")?;
-    *log = next;
-    Ok(())
+    let mut with = With {
+        positions: [].into(),
+        counts: [("undone".to_owned(), written + replayed(lake, live, table, &gone).await?)].into(),
+        commit: lake.next_commit().await?,
+        point: "undo.commit",
+    };
+    let mut next = if back {
+        let first = found.batches.last().and_then(|batch| batch.previous);
+        let mut before = found.then.positions_at(lake, first).await?;
+        // What no longer counts stays so, and how the source looks now has been told.
+        for name in [RETRACTED, schema_event::NAME] {
+            before.remove(name);
+            before.extend(live.positions.get(name).map(|now| (name.to_owned(), now.clone())));
+        }
+        with.positions.insert(WENT_BACK.into(), true.into());
+        live.reborn(before)
+    } else {
+        if Manner::of(live) == Manner::Contents {
+            // A row of the corrected content may equal one of the bad content: it is no duplicate.
+            with.positions.insert(edge::NAME.into(), Value::Null);
+        }
+        live.clone()
+    };
+    retract::commit(lake, table, &mut next, &gone, with).await
 }
 
 /// How many records of these commits were replayed later: they go with them.
-async fn replayed(lake: &Lake, log: &StreamLog, table: &Table, (first, last): (i64, i64)) -> Result<u64, Error> {
-    if log.totals.get("replayed").is_none_or(|count| *count == 0) {
+async fn replayed(lake: &Lake, live: &StreamLog, table: &Table, gone: &[(i64, i64)]) -> Result<u64, Error> {
+    if live.totals.get("replayed").is_none_or(|count| *count == 0) {
         return Ok(0);
     }
     let session = Session::new(lake, &Options::default())?;
     session.register(table)?;
     let raw = format!("{}.{}", ident(&table.name.layer), ident(&table.name.name));
+    let of_these: Vec<_> = gone.iter().map(|(first, last)| format!("t._commit BETWEEN {first} AND {last}")).collect();
     let sql = format!(
         "SELECT count(*) FROM {raw} t JOIN {raw} r ON t._commit = r._commit AND t._row = r._row \
-         WHERE t._op IN ('upsert', 'delete') AND r._op = 'reject' AND t._commit BETWEEN {first} AND {last}"
+         WHERE t._op IN ('upsert', 'delete') AND r._op = 'reject' AND ({})",
+        of_these.join(" OR ")
     );
     Ok(session.count("count what was replayed", &sql).await?)
-}
-
-/// The control row: which commits, first and last, no longer count.
-fn row(
-    schema: &SchemaRef,
-    (first, last): (i64, i64),
-    incarnation: u32,
-    place: &raw::Place,
-) -> Result<RecordBatch, arrow::error::ArrowError> {
-    let text = |value: String| Arc::new(StringArray::from(vec![value])) as ArrayRef;
-    let number = |value: i64| Arc::new(Int64Array::from(vec![value])) as ArrayRef;
-    let value = |field: &Field| match field.name().as_str() {
-        "_op" => text("retract".into()),
-        "_version" => text(format!("{first}-{last}")),
-        "_incarnation" => Arc::new(Int32Array::from(vec![i32::try_from(incarnation).unwrap_or(i32::MAX)])),
-        "_epoch" => number(place.epoch),
-        "_row" => number(place.first_row),
-        "_commit" => number(place.commit),
-        "_read_at" => Arc::new(TimestampMicrosecondArray::from(vec![place.read_at]).with_timezone("UTC")),
-        _ => new_null_array(field.data_type(), 1),
-    };
-    RecordBatch::try_new(schema.clone(), schema.fields().iter().map(|field| value(field)).collect())
 }
 
 /// When a run began, if it came to its end and is among the runs.

@@ -35,7 +35,7 @@ impl Factory for CustomConnector {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { resumes: true, incremental: true, deletes: true, remote: true }
+        Capabilities { resumes: true, incremental: true, deletes: true, remote: true, windows: false }
     }
 
     fn mapping(&self) -> &'static str {

@@ -185,6 +185,8 @@ pub struct Lake {
     pub state: State,
     /// Id and version of all that was ever committed as being there.
     pub seen: std::collections::BTreeSet<(String, Option<i64>)>,
+    /// Whether reads compare, due or not.
+    pub compare: bool,
 }
 
 impl Lake {
@@ -202,7 +204,7 @@ impl Lake {
         mut after: impl FnMut(usize),
     ) -> Run {
         let mut run = Run::default();
-        let request = ReadRequest { stream: stream.clone(), state: self.state.clone() };
+        let request = ReadRequest { compare: self.compare, ..ReadRequest::new(stream.clone(), self.state.clone()) };
         let mut reader = match connector.read(request).await {
             Ok(reader) => reader,
             Err(error) => return Run { error: Some(error), ..run },

@@ -50,6 +50,21 @@ async fn what_is_deleted_is_found_once_a_day_and_what_is_void_stays_with_its_sta
 }
 
 #[tokio::test]
+async fn what_is_deleted_is_found_at_once_where_deletions_that_were_told_have_been_taken_back() {
+    let fx = Fx::new(options(300));
+    let connector = fx.connector(json!({}));
+    let stream = fx.stream(&*connector, "ContactObj").await;
+    let mut lake = Lake::default();
+    lake.run(&*connector, &stream).await;
+    let gone = delete(&fx, "ContactObj");
+    lake.compare = true;
+    lake.run(&*connector, &stream).await;
+    let deleted = lake.deleted();
+    assert!(gone.iter().filter(|id| lake.rows.contains_key(*id)).all(|id| deleted.contains(id)));
+    same(&lake, &fx.held(&stream));
+}
+
+#[tokio::test]
 async fn where_void_records_are_hidden_they_are_gone() {
     let fx = Fx::new(Options { shows_invalid: false, ..options(600) });
     let connector = fx.connector(json!({"reconcile": "every_run"}));

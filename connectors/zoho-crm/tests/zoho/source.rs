@@ -87,7 +87,7 @@ impl Source {
     }
 
     pub async fn take(&self, stream: &Stream, state: &State) -> Taken {
-        let request = ReadRequest { stream: stream.clone(), state: state.clone() };
+        let request = ReadRequest::new(stream.clone(), state.clone());
         let mut events = Vec::new();
         let mut reader = match self.connector.read(request).await {
             Ok(reader) => reader,

@@ -131,7 +131,7 @@ fn growth(subject: &dyn Subject, declared: &DeclaredStream, size: Size) -> Resul
         // From here on the highest is counted anew.
         std::fs::write("/proc/self/clear_refs", "5").map_err(|e| Failure::ours("reset the peak of memory", e))?;
         let before = peak().unwrap_or(0);
-        let reader = connector.read(ReadRequest { stream, state: Stage::start() }).await;
+        let reader = connector.read(ReadRequest::new(stream, Stage::start())).await;
         let ours = |e: tributary_connector::Error| Failure::new("to read", crate::stage::described(&e));
         let mut reader = reader.map_err(ours)?;
         while let Some(event) = reader.next().await.map_err(ours)? {

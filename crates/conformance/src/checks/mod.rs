@@ -12,6 +12,7 @@ mod secrecy;
 mod shape;
 mod sharing;
 mod values;
+mod windows;
 
 pub use changing::change_while_reading;
 pub use cursor::{cursor_ties, incremental, late_updates, null_cursors};
@@ -25,6 +26,7 @@ pub use secrecy::secrets;
 pub use shape::{check, discover, spec};
 pub use sharing::shared_credential;
 pub use values::{bad_records, full_read, schema_drift, unknown_fields};
+pub use windows::windows;
 
 use crate::{DeclaredStream, Failure, Passed, Subject};
 
@@ -51,6 +53,7 @@ pub const CHECKS: &[Check] = &[
     Check { name: CURSOR_TIES, asks: "is nothing lost where many change in one tick?", run: cursor_ties },
     Check { name: NULL_CURSORS, asks: "is a record read that has no cursor?", run: null_cursors },
     Check { name: LATE_UPDATES, asks: "is a change read that shows late?", run: late_updates },
+    Check { name: WINDOWS, asks: "does a window of time show what was changed in it, and no more?", run: windows },
     Check { name: DELETES, asks: "are deletions seen, and those taken back?", run: deletes },
     Check {
         name: CHANGE_WHILE_READING,
@@ -84,6 +87,7 @@ pub(crate) const INCREMENTAL: &str = "incremental";
 pub(crate) const CURSOR_TIES: &str = "cursor ties";
 pub(crate) const NULL_CURSORS: &str = "null cursors";
 pub(crate) const LATE_UPDATES: &str = "late updates";
+pub(crate) const WINDOWS: &str = "windows";
 pub(crate) const DELETES: &str = "deletes";
 pub(crate) const CHANGE_WHILE_READING: &str = "change while reading";
 pub(crate) const FAULTS: &str = "faults";

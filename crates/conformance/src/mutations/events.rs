@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use arrow::datatypes::DataType;
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
-use tributary_connector::{Error, Event, Op, Page, ReadRequest, Stream};
+use tributary_connector::{Error, Event, Op, Page, ReadRequest, Stream, Window};
 
 use super::json::{changed, retain, retain_rows, split};
 use crate::Declared;
@@ -24,6 +24,7 @@ pub(super) trait Alter: Send + Sync {
 /// A reading under way, and what is remembered of it.
 pub(super) struct Reading {
     stream: Stream,
+    window: Option<Window>,
     /// It goes on from positions.
     resumed: bool,
     started: DateTime<Utc>,
@@ -38,7 +39,7 @@ impl Reading {
     pub fn new(request: &ReadRequest, now: DateTime<Utc>) -> Self {
         let resumed = !request.state.0.is_empty();
         let stream = request.stream.clone();
-        Self { stream, resumed, started: now, now, pages: 0, held: Vec::new(), edge: None }
+        Self { stream, window: request.window, resumed, started: now, now, pages: 0, held: Vec::new(), edge: None }
     }
 }
 
@@ -106,6 +107,19 @@ pub(super) fn boundary_exclusive(declared: &Declared) -> Arc<dyn Alter> {
 
 pub(super) fn late_passed_over(declared: &Declared) -> Arc<dyn Alter> {
     by_edge(declared, |cursor, edge| cursor >= edge)
+}
+
+pub(super) fn first_tick_left_out(declared: &Declared) -> Arc<dyn Alter> {
+    let cursor = cursors(declared);
+    pages(move |reading, page| match (reading.window, cursor(&reading.stream)) {
+        (Some(window), Some(name)) => {
+            let first = Some(window.from.timestamp_micros());
+            retain_rows(page, &reading.stream, None, |row| {
+                row.cells.get(name).and_then(serde_json::Value::as_i64) != first
+            })
+        }
+        _ => Some(page),
+    })
 }
 
 pub(super) fn null_cursor_dropped(declared: &Declared) -> Arc<dyn Alter> {

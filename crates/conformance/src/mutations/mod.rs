@@ -42,6 +42,8 @@ enum Plant {
     Settings(fn(&mut Settings)),
     /// Positions are thrown away.
     Forgetting,
+    /// Windows are not told.
+    Unbounded,
     /// Secrets are put into errors.
     Talking,
 }
@@ -69,6 +71,8 @@ pub const MUTATIONS: &[Mutation] = &[
     Mutation::events("null cursor dropped", checks::NULL_CURSORS, events::null_cursor_dropped),
     Mutation::events("error taken for the end", checks::FAULTS, events::error_taken_for_the_end),
     Mutation::events("pages piled up", checks::MEMORY, events::pages_piled_up),
+    Mutation::events("window's first tick left out", checks::WINDOWS, events::first_tick_left_out),
+    Mutation::new("window ignored", checks::WINDOWS, Plant::Unbounded),
     Mutation::new("positions ignored", checks::INCREMENTAL, Plant::Forgetting),
     Mutation::new("web page taken for no records", checks::FAULTS, Plant::Wire(wires::web_page_is_none)),
     Mutation::new("token sent to another origin", checks::REDIRECTS, Plant::Wire(wires::follows_redirects)),

@@ -87,11 +87,11 @@ impl AnyFactory for Planted {
                 config = renamed(config, &names);
             }
             Plant::Talking => secrets = told(&config),
-            Plant::Events(_) | Plant::Forgetting => {}
+            Plant::Events(_) | Plant::Forgetting | Plant::Unbounded => {}
         }
         let inner = self.inner.build(config, &context)?;
-        let forgetting = matches!(self.plant, Plant::Forgetting);
-        Ok(Box::new(Defective { inner, alter: self.alter.clone(), clock, forgetting, secrets, _wires: wires }))
+        let (alter, plant) = (self.alter.clone(), self.plant);
+        Ok(Box::new(Defective { inner, alter, clock, plant, secrets, _wires: wires }))
     }
 }
 
@@ -130,7 +130,7 @@ struct Defective {
     inner: Box<dyn Connector>,
     alter: Option<Arc<dyn Alter>>,
     clock: Arc<dyn Clock>,
-    forgetting: bool,
+    plant: Plant,
     secrets: Vec<String>,
     _wires: Arc<[Wire]>,
 }
@@ -157,8 +157,10 @@ impl Connector for Defective {
     }
 
     async fn read(&self, mut request: ReadRequest) -> Result<Box<dyn Reader>, Error> {
-        if self.forgetting {
-            request.state = State::default();
+        match self.plant {
+            Plant::Forgetting => request.state = State::default(),
+            Plant::Unbounded => request.window = None,
+            _ => {}
         }
         let Some(alter) = &self.alter else { return self.inner.read(request).await };
         let reading = Reading::new(&request, self.clock.now());

@@ -184,7 +184,8 @@ impl Store {
                 wanted.map(|(id, record)| (record.updated.unwrap_or(i64::MIN), *id)).collect()
             }
         };
-        rows.retain(|place| *place > (from, after));
+        let to = request.parameter("to").map_or(i64::MAX, seconds);
+        rows.retain(|place| *place > (from, after) && place.0 < to);
         rows.sort_unstable();
         let has_more = rows.len() > PAGE;
         let shown = |&(at, id): &(i64, u64)| match deleted {

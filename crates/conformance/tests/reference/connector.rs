@@ -67,7 +67,7 @@ impl Factory for ShopFactory {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { resumes: true, incremental: true, deletes: true, remote: true }
+        Capabilities { resumes: true, incremental: true, deletes: true, remote: true, windows: true }
     }
 
     fn mapping(&self) -> &'static str {
@@ -130,7 +130,13 @@ impl Connector for Shop {
         let from = at.changed.as_deref().and_then(|from| earlier(from, late));
         let deletes = request.stream.deletes == Deletes::Feed;
         let (client, name) = (self.0.clone(), request.stream.name);
-        Ok(paged(Pages { client, name, deletes, at, step: Some(Step::Undated), from, after: None, begins: true }))
+        let (mut step, mut from, mut to) = (Step::Undated, from, None);
+        if let Some(window) = request.window {
+            (step, to) = (Step::Changed, Some(window.to.to_rfc3339()));
+            from = at.changed.clone().or(Some(window.from.to_rfc3339()));
+        }
+        let deletes = deletes && to.is_none();
+        Ok(paged(Pages { client, name, deletes, at, step: Some(step), from, to, after: None, begins: true }))
     }
 
     fn dialect(&self, _: &[u8], then: CsvDialect) -> CsvDialect {
@@ -159,6 +165,7 @@ struct Pages {
     at: Place,
     step: Option<Step>,
     from: Option<String>,
+    to: Option<String>,
     after: Option<String>,
     begins: bool,
 }
@@ -171,6 +178,9 @@ impl Fetch for Pages {
         let mut request = Request::get(format!("/v1/{}{deleted}", self.name));
         if let (Some(from), true) = (&self.from, step != Step::Undated) {
             request = request.query("from", from);
+        }
+        if let Some(to) = &self.to {
+            request = request.query("to", to);
         }
         if let Some(after) = &self.after {
             request = request.query("after", after);

@@ -13,7 +13,7 @@ use crate::{Error, Lake, Result, objects};
 /// Epochs of a stream whose state stays however old it is: more than lie between two snapshots of the positions.
 const KEPT_EPOCHS: u32 = 64;
 
-/// Deletes state objects that are old, and far behind where their stream stands.
+/// Deletes state objects that are old, and so far behind those that are not that nobody goes back to them.
 pub(super) async fn state(lake: &Lake, options: &Maintenance) -> Result<u64> {
     let folder = lake.location.path(["_tributary", "state"]);
     let before = chrono::Utc::now() - delta(options.state)?;
@@ -30,8 +30,10 @@ pub(super) async fn state(lake: &Lake, options: &Maintenance) -> Result<u64> {
     let mut deleted = 0;
     for objects in streams.into_values() {
         let newest = objects.iter().map(|(epoch, ..)| *epoch).max().unwrap_or_default();
+        let young = objects.iter().filter(|(_, old, _)| !old).map(|(epoch, ..)| *epoch);
+        let kept = young.min().unwrap_or(newest);
         for (epoch, old, path) in objects {
-            if old && epoch + KEPT_EPOCHS < newest {
+            if old && epoch + KEPT_EPOCHS < kept {
                 objects::delete(&lake.location, &path).await?;
                 deleted += 1;
             }

@@ -61,7 +61,7 @@ struct World {
     place: Place,
     /// Records of the source: 0, 1, …
     source: i64,
-    incarnation: u32,
+    incarnation: i32,
     /// Rows that an incarnation that was left behind has committed.
     before: Vec<i64>,
 }

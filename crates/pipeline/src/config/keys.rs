@@ -38,6 +38,7 @@ pub static SOURCE: LazyLock<Value> = LazyLock::new(|| {
         json!({
             "connector": text("The connector that reads it.", "files"),
             "streams": described(json!({ "type": "array", "items": { "type": "string", "minLength": 1 }, "minItems": 1 }), "The streams to read. Default: all."),
+            "renamed_from": text("What the source was called when the lake first read it. It goes on from there, and its records keep their keys and ids. Stays in the file.", "tills"),
             "timezone": described(json!({ "type": "string", "default": "UTC" }), "The IANA zone of times that carry none."),
             "region": described(json!({ "type": "string" }), "The ISO 3166 country of phone numbers without a prefix, such as `CN`. Default: `CN` in China's zones, else none."),
             "date_order": described(json!({ "type": "string", "enum": ["ymd", "mdy", "dmy"], "default": "ymd" }), "How to read dates such as `03/04/2024`."),

@@ -19,12 +19,16 @@ use crate::evolve::Policy;
 #[derive(Clone)]
 pub struct Source {
     pub name: Spanned<String>,
+    /// What it was called when the lake first read it.
+    pub renamed_from: Option<Spanned<String>>,
     /// Empty if the file has none.
     pub connector: Spanned<String>,
     /// `None`: all.
     pub streams: Option<Vec<Spanned<String>>>,
     /// The zone of times that carry none.
     pub timezone: Tz,
+    /// Whether the file says so; else it is UTC.
+    pub zoned: bool,
     /// ISO 3166 country of phone numbers without a prefix.
     pub region: Option<String>,
     pub date_order: DateOrder,
@@ -87,6 +91,11 @@ impl DateOrder {
 }
 
 impl Source {
+    /// Its name in the lake: in tables of `raw`, positions and keys.
+    pub fn in_lake(&self) -> &str {
+        &self.renamed_from.as_ref().unwrap_or(&self.name).value
+    }
+
     /// The place of a key, or of the source if it does not have it.
     pub fn key_span(&self, key: &str) -> Span {
         self.table.get(key).map_or(self.span, |entry| entry.key_span)
@@ -124,17 +133,22 @@ pub(super) fn read(entry: &Entry, reader: &mut Reader<'_>) -> Option<Source> {
     let table = entry.node.as_table()?;
     let name = Spanned::new(entry.key.clone(), entry.key_span);
     check_name(&name, reader);
+    let renamed_from = reader.text(table, "renamed_from");
+    renamed_from.iter().for_each(|name| check_name(name, reader));
     let span = entry.node.span;
-    let timezone = reader.timezone(table).map_or(Tz::UTC, |zone| zone.value);
+    let declared = reader.timezone(table);
+    let timezone = declared.as_ref().map_or(Tz::UTC, |zone| zone.value);
     let region = region(table, reader).or_else(|| region_of(timezone).map(str::to_owned));
     let currency = currency(table, reader).or_else(|| currency_of(region.as_deref()?).map(str::to_owned));
     let (max_rejected, max_rejected_of) = limits(table, reader);
     let ours: BTreeSet<&str> = keys::of_source().collect();
     let theirs = table.0.iter().filter(|entry| !ours.contains(entry.key.as_str()));
     Some(Source {
+        renamed_from,
         connector: reader.required(table, "connector", span),
         streams: reader.texts(table, "streams"),
         timezone,
+        zoned: declared.is_some(),
         region,
         date_order: match reader.text(table, "date_order").as_ref().map(|text| text.value.as_str()) {
             Some("mdy") => DateOrder::Mdy,

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tributary_engine::Session;
 use tributary_lake::{Lake, Passed, Progress, StreamId, StreamLog};
@@ -15,7 +15,7 @@ use crate::config::MaxRejected;
 use crate::project::Project;
 use crate::run::Error;
 use crate::sync::Report;
-use crate::undo;
+use crate::{standing, undo};
 
 /// How many reasons and runs are told.
 const TOLD: usize = 3;
@@ -103,16 +103,18 @@ pub(crate) async fn judge(
     let mut seen = BTreeSet::new();
     for (source, stream) in read.chain(mapped).filter(|stream| seen.insert(*stream)) {
         let report = reports.iter().find(|report| (&report.source, &report.stream) == (source, stream));
+        let declared = project.pipeline.source(source);
+        let in_lake = declared.map_or(source.as_str(), |source| source.in_lake());
         let newest = match report {
             Some(report) => report.commit,
-            None => Standing::load(lake, session, source, stream).await?.and_then(|standing| standing.log.commit),
+            None => Standing::load(lake, session, in_lake, stream).await?.and_then(|standing| standing.log.commit),
         };
         let name = format!("{source}.{stream}");
         let since = before.streams.get(&name).copied().unwrap_or_default();
         let Some(newest) = newest.filter(|newest| *newest > since) else { continue };
-        let limit = project.pipeline.source(source).and_then(|source| source.limit(stream));
+        let limit = declared.and_then(|source| source.limit(stream));
         if let Some(limit) = limit
-            && let Some(standing) = Standing::load(lake, session, source, stream).await?
+            && let Some(standing) = Standing::load(lake, session, in_lake, stream).await?
             && let Some(held) = held(lake, session, &standing, &name, since, limit).await?
         {
             over.push(Held { accepted: accepted.contains(&name), ..held });
@@ -159,33 +161,45 @@ async fn held(
     Ok(Some(Held { stream: name.into(), read, rejected, reasons, runs, accepted: false }))
 }
 
+/// Goes back over an incarnation's batches. Answers whether all of them came after `since` and are known.
+async fn back(
+    lake: &Lake,
+    log: &StreamLog,
+    since: i64,
+    oldest: DateTime<Utc>,
+    found: &mut Vec<Progress>,
+) -> Result<bool, Error> {
+    let mut next = log.epoch;
+    while let Some(epoch) = next {
+        let batch = match log.load(lake, epoch).await {
+            Ok(batch) => batch,
+            // Old states are removed after a month; the newest is there, or the stream could not be opened.
+            Err(tributary_lake::Error::Damaged { .. }) if !found.is_empty() => return Ok(false),
+            Err(e) => return Err(e.into()),
+        };
+        if batch.commit <= since || batch.created < oldest {
+            return Ok(false);
+        }
+        next = batch.previous.map(tributary_lake::Epoch::from_version);
+        found.push(batch);
+    }
+    Ok(true)
+}
+
 /// What was committed after `since` and stands, newest first, as far back as it is known.
 async fn batches(lake: &Lake, standing: &Standing, since: i64) -> Result<Vec<Progress>, Error> {
     let oldest = Utc::now() - undo::KEPT;
     let mut log = standing.log.clone();
     let mut found: Vec<Progress> = Vec::new();
-    'incarnations: loop {
-        let mut next = log.epoch;
-        while let Some(epoch) = next {
-            let batch = match log.load(lake, epoch).await {
-                Ok(batch) => batch,
-                // Old states are removed after a month; the newest is there, or the stream could not be opened.
-                Err(tributary_lake::Error::Damaged { .. }) if !found.is_empty() => break 'incarnations,
-                Err(e) => return Err(e.into()),
-            };
-            if batch.commit <= since || batch.created < oldest {
-                break 'incarnations;
-            }
-            next = batch.previous.map(tributary_lake::Epoch::from_version);
-            found.push(batch);
-        }
-        if log.id.incarnation <= 1 {
-            break;
-        }
+    while back(lake, &log, since, oldest, &mut found).await? && log.id.incarnation > 1 {
         let before = StreamId { incarnation: log.id.incarnation - 1, ..log.id.clone() };
         log = StreamLog::open(lake, &standing.table, before).await?;
     }
-    let gone = undo::retracted(&standing.log);
+    for log in &standing.backfills {
+        back(lake, log, since, oldest, &mut found).await?;
+    }
+    found.sort_by_key(|batch| std::cmp::Reverse(batch.commit));
+    let gone = standing::retracted(&standing.log);
     found.retain(|batch| gone.iter().all(|(first, last)| !(*first..=*last).contains(&batch.commit)));
     Ok(found)
 }

@@ -17,11 +17,11 @@ use serde::Serialize;
 use tributary_clean::ident;
 use tributary_connector::Form;
 use tributary_engine::{Options, Session};
-use tributary_lake::{Lake, Location, StreamId, StreamLog, TableName};
+use tributary_lake::{Lake, Location, StreamLog, TableName};
 
 use crate::raw;
 use crate::run::Error;
-use crate::undo;
+use crate::standing;
 
 pub use replay::{NAME, Replayed, ReplayedStream, replay};
 
@@ -85,15 +85,16 @@ pub struct Shown {
     pub bytes: Option<String>,
 }
 
-/// The reasons for which records were rejected, of all streams of a lake or of those that `wanted` says. The most records come first.
+/// The reasons for which records were rejected, of all streams of a lake or of those that `wanted` says, which a
+/// person calls `name`. The most records come first.
 ///
 /// # Errors
 /// [`Error::NoStream`] if no stream is wanted; the ledger's if it knows of other rejected records than the table.
-pub async fn list(lake: &str, wanted: impl Fn(&str, &str) -> bool) -> Result<Vec<Reason>, Error> {
+pub async fn list(lake: &str, name: &str, wanted: impl Fn(&str, &str) -> bool) -> Result<Vec<Reason>, Error> {
     let lake = Lake::open(Location::parse(lake)?).await?;
     let session = Session::new(&lake, &Options::default())?;
     let mut reasons = Vec::new();
-    for (source, stream) in streams(&lake, wanted).await? {
+    for (source, stream) in streams(&lake, name, wanted).await? {
         let Some(standing) = Standing::load(&lake, &session, &source, &stream).await? else { continue };
         let mut of_stream: BTreeMap<String, Reason> = BTreeMap::new();
         let mut records = 0;
@@ -124,7 +125,7 @@ pub async fn list(lake: &str, wanted: impl Fn(&str, &str) -> bool) -> Result<Vec
                 reason.last = reason.last.max(record.read_at);
             })
             .await?;
-        let known = standing.log.totals.get("rejected").copied().unwrap_or_default();
+        let known = standing.totals.get("rejected").copied().unwrap_or_default();
         if records != known {
             let why = format!("its table has {records} rejected records and its state says {known}");
             let stage = format!("raw ({source}.{stream})");
@@ -146,7 +147,7 @@ pub async fn show(lake: &str, stream: &str, limit: usize, all: bool, bytes: bool
     let lake = Lake::open(Location::parse(lake)?).await?;
     let session = Session::new(&lake, &Options::default())?;
     let mut shown = Vec::new();
-    for (source, stream) in streams(&lake, |of, name| format!("{of}.{name}") == stream).await? {
+    for (source, stream) in streams(&lake, stream, |of, name| format!("{of}.{name}") == stream).await? {
         let Some(standing) = Standing::load(&lake, &session, &source, &stream).await? else { continue };
         let columns: &[&str] = if bytes { &["_bytes", "_extra"] } else { &[] };
         let sql = standing.sql(columns, if all { "TRUE" } else { "state = 'open'" });
@@ -169,13 +170,13 @@ pub async fn show(lake: &str, stream: &str, limit: usize, all: bool, bytes: bool
 }
 
 /// The streams of a lake that are wanted; at least one.
-async fn streams(lake: &Lake, wanted: impl Fn(&str, &str) -> bool) -> Result<Vec<(String, String)>, Error> {
+async fn streams(lake: &Lake, name: &str, wanted: impl Fn(&str, &str) -> bool) -> Result<Vec<(String, String)>, Error> {
     let mut all = lake.streams().await?;
     all.retain(|(source, _)| source != "ops");
     let found: Vec<_> = all.iter().filter(|(source, stream)| wanted(source, stream)).cloned().collect();
     if found.is_empty() && !all.is_empty() {
-        let known = all.into_iter().map(|(source, stream)| format!("`{source}.{stream}`")).collect::<Vec<_>>();
-        return Err(Error::NoStream(known.join(", ")));
+        let known = all.into_iter().map(|(source, stream)| format!("{source}.{stream}")).collect();
+        return Err(Error::NoStream { of: "lake", name: name.into(), known });
     }
     Ok(found)
 }
@@ -231,18 +232,21 @@ pub(crate) struct Record {
 pub(crate) struct Standing {
     pub table: tributary_lake::Table,
     pub log: StreamLog,
+    pub backfills: Vec<StreamLog>,
+    /// Of all incarnations that there are.
+    totals: BTreeMap<String, u64>,
 }
 
 /// Orders all rows of a lake.
 const SEQUENCE: &str = "t._commit * 4294967296 + t._row";
 
 impl Standing {
-    /// `None` if the stream has no table. The table is registered as it was loaded.
+    /// `None` if the stream, by its source's name in the lake, has no table. The table is registered as it was loaded.
     pub async fn load(lake: &Lake, session: &Session, source: &str, stream: &str) -> Result<Option<Self>, Error> {
         let Some(table) = session.load(&raw::table_name(source, stream)).await? else { return Ok(None) };
-        let id = StreamId::live(lake, &table, source, stream).await?;
-        let log = StreamLog::open(lake, &table, id).await?;
-        Ok(Some(Self { table, log }))
+        let all = standing::Standing::open(lake, &table, source, stream).await?;
+        let totals = all.totals();
+        Ok(Some(Self { table, log: all.live, backfills: all.backfills, totals }))
     }
 
     fn raw(&self) -> String {
@@ -252,7 +256,7 @@ impl Standing {
 
     /// Whether a row `t` was not taken back, as SQL.
     fn stands(&self) -> String {
-        let gone = undo::retracted(&self.log).into_iter();
+        let gone = standing::retracted(&self.log).into_iter();
         let gone = gone.map(|(first, last)| format!(" AND t._commit NOT BETWEEN {first} AND {last}"));
         format!("(TRUE{})", gone.collect::<String>())
     }
@@ -262,7 +266,7 @@ impl Standing {
         let (raw, stands) = (self.raw(), self.stands());
         let more: String = columns.iter().map(|column| format!(", t.{column} AS {column}")).collect();
         // Few tables have any: the others need not look for them.
-        let replayed = self.log.totals.get("replayed").is_some_and(|replayed| *replayed > 0);
+        let replayed = self.totals.get("replayed").is_some_and(|replayed| *replayed > 0);
         let (again, is_again) = if replayed {
             let again = format!(
                 " LEFT JOIN (SELECT _commit AS c, _row AS r FROM {raw} WHERE _op IN ('upsert', 'delete')) a \

@@ -64,8 +64,8 @@ pub async fn replay(project: &Project, only: Option<&str>, dry_run: bool) -> Res
     };
     let mut done = Replayed { errors: project.sources.iter().filter_map(unseen).collect(), ..Replayed::default() };
     if done.errors.is_empty() && !all().any(|(source, stream)| wanted(&named(source, stream))) {
-        let known: Vec<_> = all().map(|(source, stream)| format!("`{}`", named(source, stream))).collect();
-        return Err(Error::NoStream(known.join(", ")));
+        let known = all().map(|(source, stream)| named(source, stream)).collect();
+        return Err(Error::NoStream { of: "pipeline", name: only.unwrap_or_default().into(), known });
     }
     let lake = Lake::open(Location::parse(&project.pipeline.lake.value)?).await?;
     claims::share(project, lake.claims().await?, &[]).map_err(Error::Input)?;
@@ -110,7 +110,7 @@ async fn one(
     done: &mut Replayed,
 ) -> Result<(), Error> {
     let session = Session::new(lake, &Options::default())?;
-    let Some(standing) = Standing::load(lake, &session, &source.name, &stream.name).await? else { return Ok(()) };
+    let Some(standing) = Standing::load(lake, &session, &source.in_lake, &stream.name).await? else { return Ok(()) };
     let schema = standing.table.schema().clone();
     let layout = match evolve::fit(stream, Some(&schema), source.schema) {
         Ok(layout) => layout,
@@ -120,8 +120,8 @@ async fn one(
         }
     };
     let layout = layout.adopt(&schema);
-    let spec = raw::spec(&source.name, &stream.name, &layout.table);
-    let shape = Shape::new(spec.schema.clone(), &layout.stream, &source.name, lake.key("source key"))
+    let spec = raw::spec(&source.in_lake, &stream.name, &layout.table);
+    let shape = Shape::new(spec.schema.clone(), &layout.stream, &source.in_lake, lake.key("source key"))
         .in_incarnation(standing.log.id.incarnation);
     let epoch = i64::from(standing.log.next_epoch());
     let mut found = ReplayedStream {
