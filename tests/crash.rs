@@ -346,3 +346,43 @@ fn killed_at_any_moment_a_lake_is_as_if_undisturbed() {
     eprintln!("{kills} kills in {runs} runs");
     folder.picture("killed").assert_equals(&folder.picture("undisturbed"), MAY_DIFFER);
 }
+
+fn copy(from: &Path, to: &Path) {
+    if from.is_dir() {
+        for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+            copy(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(from, to).unwrap();
+    }
+}
+
+/// Lakes as earlier formats left them, committed as they were made: what comes next is as if they had always been of today's.
+#[test]
+fn lakes_of_earlier_formats_go_on() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/lakes");
+    let fresh = Folder::new();
+    copy(&fixtures.join("pipeline.toml"), &fresh.path("pipeline.toml"));
+    copy(&fixtures.join("data/1"), &fresh.path("data"));
+    fresh.tributary(&["run", "pipeline.toml"]).code(0);
+    copy(&fixtures.join("data/2"), &fresh.path("data"));
+    fresh.tributary(&["run", "pipeline.toml"]).code(0);
+    let mut should = fresh.picture("lake");
+    should.0.retain(|table, _| !table.starts_with("raw."));
+    for format in ["1", "2"] {
+        let folder = Folder::new();
+        copy(&fixtures.join("pipeline.toml"), &folder.path("pipeline.toml"));
+        copy(&fixtures.join(format).join("lake"), &folder.path("lake"));
+        copy(&fixtures.join("data/1"), &folder.path("data"));
+        let before = folder.number("lake", "select count(*) from raw.club_members");
+        copy(&fixtures.join("data/2"), &folder.path("data"));
+        let summary = folder.tributary(&["run", "pipeline.toml", "--json"]).code(0).json();
+        folder.assert_ledger("lake", &summary);
+        // Only the new file was read.
+        assert_eq!(folder.number("lake", "select count(*) from raw.club_members"), before + 2, "format {format}");
+        let mut is = folder.picture("lake");
+        is.0.retain(|table, _| !table.starts_with("raw."));
+        is.assert_equals(&should, MAY_DIFFER);
+    }
+}
