@@ -74,6 +74,7 @@ fn mapping(shape: Shape) -> Mapping {
     Mapping {
         id: "club.rows → it".into(),
         source: "club".into(),
+        in_lake: "club".into(),
         stream: "rows".into(),
         raw: spec().name,
         entity: entity(if tickets { "order" } else { "party" }).unwrap(),
@@ -106,7 +107,7 @@ impl Story {
             prefix: "lake".into(),
             local: false,
         };
-        let lake = Lake::open_or_create(location, Some("test")).await.unwrap();
+        let lake = Lake::open_or_create(location, Some("test"), false).await.unwrap();
         let session = Session::new(&lake, &Options { partitions: Some(2), ..Options::default() }).unwrap();
         for function in functions::functions() {
             session.register_function(function);

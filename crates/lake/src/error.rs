@@ -9,6 +9,10 @@ pub enum Error {
     #[error("`{location}` cannot be used as a lake: {why}")]
     Location { location: String, why: String },
 
+    /// The store cannot keep two writers apart.
+    #[error("`{location}` cannot be used as a lake: {why}")]
+    Racy { location: String, why: String },
+
     #[error("there is no lake at `{location}`")]
     NoLake { location: String },
 
@@ -86,6 +90,9 @@ impl Error {
     /// What a user can do about it, where that is known.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Racy { .. } => Some(
+                "if only one process at a time ever writes to this lake, say so: `single_writer = true` in each of its pipelines".into(),
+            ),
             Self::NoLake { .. } => Some("a lake is made by the first `tributary run`".into()),
             Self::Held { .. } => Some("wait for that run to end, or for its lease to run out".into()),
             Self::Overtaken(_) | Self::Lost(_) => Some("run again: it goes on from where the other one is".into()),

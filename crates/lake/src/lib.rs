@@ -18,6 +18,7 @@ mod passed;
 mod probe;
 mod read;
 mod root;
+mod single;
 mod stage;
 mod state;
 mod table;

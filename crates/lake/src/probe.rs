@@ -12,9 +12,10 @@ const RACERS: usize = 8;
 /// Tries the store with throw-away objects under `_tributary/probe`.
 ///
 /// # Errors
-/// [`Error::Location`] naming what the store did wrong.
+/// [`Error::Racy`] if it does not keep writers apart, [`Error::Location`] if it cannot be used at all.
 pub(crate) async fn conditional_put(location: &Location) -> Result<()> {
     let refuse = |why: &str| Error::Location { location: location.text.clone(), why: why.into() };
+    let racy = |why: &str| Error::Racy { location: location.text.clone(), why: why.into() };
     let folder = location.path(["_tributary", "probe"]);
     let once = folder.clone().join(uuid::Uuid::new_v4().to_string());
     let raced = folder.join(uuid::Uuid::new_v4().to_string());
@@ -24,7 +25,16 @@ pub(crate) async fn conditional_put(location: &Location) -> Result<()> {
     };
 
     let first = create(&once, "a".into()).await;
-    first.map_err(|e| refuse(&format!("it cannot be written to ({e})")))?;
+    match first {
+        // A store that knows no such writes says so.
+        Err(object_store::Error::NotSupported { .. } | object_store::Error::NotImplemented { .. }) => {
+            return Err(racy("the store has no create-only writes (conditional put)"));
+        }
+        Err(e) if e.to_string().contains("501") => {
+            return Err(racy("the store answers 501 to create-only writes (conditional put)"));
+        }
+        other => other.map_err(|e| refuse(&format!("it cannot be written to ({e})")))?,
+    };
     let second = create(&once, "b".into()).await;
     let read = objects::get(location, &once).await?;
     let winners = join_all((0..RACERS).map(|n| create(&raced, n.to_string()))).await;
@@ -34,7 +44,7 @@ pub(crate) async fn conditional_put(location: &Location) -> Result<()> {
     }
 
     if second.is_ok() {
-        return Err(refuse(
+        return Err(racy(
             "the store overwrites an object that a create-only write must keep (conditional put is ignored)",
         ));
     }
@@ -42,7 +52,7 @@ pub(crate) async fn conditional_put(location: &Location) -> Result<()> {
         return Err(refuse("an object just written does not read back"));
     }
     if winners != 1 {
-        return Err(refuse(&format!("of {RACERS} create-only writes at once {winners} succeeded, not one")));
+        return Err(racy(&format!("of {RACERS} create-only writes at once {winners} succeeded, not one")));
     }
     Ok(())
 }

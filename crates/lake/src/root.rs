@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::lease::Fence;
 use crate::objects::{self, Created};
+use crate::single::SingleWriter;
 use crate::{Error, Lease, Location, Result, TableName, probe};
 
 const FORMAT: u32 = 1;
@@ -23,6 +24,9 @@ pub struct LakeInfo {
     pub id: String,
     /// Keys of hashes are derived from it; two lakes with one seed and one history are equal.
     pub seed: String,
+    /// Whether the store does not keep create-only writes apart, and the owner sees to it that one process writes at a time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_writer: bool,
     pub created: chrono::DateTime<Utc>,
 }
 
@@ -43,7 +47,7 @@ impl Lake {
     ///
     /// # Errors
     /// [`Error::NoLake`] if there is none, [`Error::Format`] if a newer program made it.
-    pub async fn open(location: Location) -> Result<Self> {
+    pub async fn open(mut location: Location) -> Result<Self> {
         let path = location.path(["_tributary", "lake.json"]);
         let Some(bytes) = objects::get(&location, &path).await? else {
             return Err(Error::NoLake { location: location.text });
@@ -52,29 +56,37 @@ impl Lake {
         if info.format > FORMAT {
             return Err(Error::Format { what: "_tributary/lake.json".into(), format: info.format });
         }
+        if info.single_writer {
+            location.store = Arc::new(SingleWriter(location.store));
+        }
         Ok(Self { location, info, fence: None, queues: Queues::default() })
     }
 
     /// Opens the lake, or makes it with `seed` (or a random one). A store that is not a local folder is tried first: it
-    /// must keep create-only writes apart.
+    /// must keep create-only writes apart, unless a `single_writer` is promised.
     ///
     /// # Errors
-    /// [`Error::Location`] if the store cannot carry a lake.
-    pub async fn open_or_create(location: Location, seed: Option<&str>) -> Result<Self> {
+    /// [`Error::Racy`] or [`Error::Location`] if the store cannot carry a lake.
+    pub async fn open_or_create(location: Location, seed: Option<&str>, single_writer: bool) -> Result<Self> {
         match Self::open(location.clone()).await {
             Err(Error::NoLake { .. }) => {}
             other => return other,
         }
-        if !location.local {
+        if !location.local && !single_writer {
             probe::conditional_put(&location).await?;
         }
         let seed = match seed {
             Some(text) => text.to_owned(),
             None => format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple()),
         };
-        let info = LakeInfo { format: FORMAT, id: uuid::Uuid::new_v4().to_string(), seed, created: Utc::now() };
+        let id = uuid::Uuid::new_v4().to_string();
+        let info = LakeInfo { format: FORMAT, id, seed, single_writer, created: Utc::now() };
         let path = location.path(["_tributary", "lake.json"]);
-        objects::create(&location, &path, objects::to_bytes(&info, "_tributary/lake.json")?).await?;
+        let mut place = location.clone();
+        if single_writer {
+            place.store = Arc::new(SingleWriter(place.store));
+        }
+        objects::create(&place, &path, objects::to_bytes(&info, "_tributary/lake.json")?).await?;
         Self::open(location).await
     }
 

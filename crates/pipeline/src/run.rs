@@ -278,7 +278,7 @@ async fn derives(project: &Project, lake: &Lake) -> Result<bool, Error> {
 pub async fn run(project: &Project, options: &RunOptions, observer: &dyn Observer) -> Result<Summary, Error> {
     let location = Location::parse(&project.pipeline.lake.value)?;
     let seed = project.pipeline.seed.as_ref().map(|seed| seed.value.as_str());
-    let lake = Lake::open_or_create(location, seed).await?;
+    let lake = Lake::open_or_create(location, seed, project.pipeline.single_writer).await?;
     let name = &project.pipeline.name.value;
     let queued = |holder: &str| observer.note(Note::Queued { behind: holder });
     let lease = Lease::take_when_free(&lake, "run", &format!("a run of `{name}`"), queued).await?;

@@ -96,7 +96,7 @@ fn text(batch: &RecordBatch, column: &str) -> Vec<Option<String>> {
 pub async fn mapped(sample: &Sample, mappings: &[&Mapping]) -> Result<Vec<RecordBatch>, Error> {
     // A session belongs to a lake: this one is gone when we are done.
     let folder = tempfile::tempdir().map_err(Error::Folder)?;
-    let lake = Lake::open_or_create(Location::parse(&folder.path().to_string_lossy())?, Some("sample")).await?;
+    let lake = Lake::open_or_create(Location::parse(&folder.path().to_string_lossy())?, Some("sample"), false).await?;
     let session = Session::new(&lake, &Options { partitions: Some(1), ..Options::default() })?;
     functions::functions().into_iter().for_each(|function| session.register_function(function));
     let mut answers = Vec::new();

@@ -22,7 +22,7 @@ fn derived() -> TableSpec {
 
 /// One run: the batch that is next, what is derived from it, and the lake's upkeep.
 async fn run(location: &Location) -> Result<()> {
-    let lake = Lake::open_or_create(location.clone(), Some("test")).await?;
+    let lake = Lake::open_or_create(location.clone(), Some("test"), false).await?;
     let lease = Lease::take(&lake, "run", "a run").await?;
     let lake = lake.under(&lease);
     let (raw, clean) = (spec("shop_orders"), derived());

@@ -121,7 +121,7 @@ impl World {
     }
 
     async fn run(&self, batch: i64) -> Result<()> {
-        let lake = Lake::open_or_create(self.place.faulty.clone(), Some("test")).await?;
+        let lake = Lake::open_or_create(self.place.faulty.clone(), Some("test"), false).await?;
         let lease = Lease::take(&lake, "run", "a run").await?;
         let lake = lake.under(&lease);
         let mut table = lake.ensure_table(&spec("shop_orders")).await?;
@@ -150,7 +150,7 @@ impl World {
     }
 
     async fn keep_up(&self, thorough: bool, vacuum: bool) -> Result<()> {
-        let lake = Lake::open_or_create(self.place.faulty.clone(), Some("test")).await?;
+        let lake = Lake::open_or_create(self.place.faulty.clone(), Some("test"), false).await?;
         let lease = Lease::take(&lake, "run", "maintenance").await?;
         let lake = lake.under(&lease);
         StageLog::open(&lake, "clean").await?;
@@ -166,7 +166,7 @@ impl World {
     /// A run that has written its files stands still while another takes the lease and goes on; then it tries to commit.
     async fn zombie(&mut self, rows: i64) -> Result<()> {
         let raw = spec("shop_orders");
-        let lake = Lake::open_or_create(self.place.faulty.clone(), Some("test")).await?;
+        let lake = Lake::open_or_create(self.place.faulty.clone(), Some("test"), false).await?;
         let lease = Lease::take(&lake, "run", "one who sleeps").await?;
         let under = lake.under(&lease);
         let mut table = under.ensure_table(&raw).await?;

@@ -18,7 +18,7 @@ use tributary_lake::{
 
 pub async fn lake(folder: &tempfile::TempDir) -> Lake {
     let location = Location::parse(folder.path().join("lake").to_str().unwrap()).unwrap();
-    Lake::open_or_create(location, Some("test")).await.unwrap()
+    Lake::open_or_create(location, Some("test"), false).await.unwrap()
 }
 
 /// A store in memory, seen as it is and as it fails by plan.

@@ -15,6 +15,7 @@ pub static PIPELINE: LazyLock<Value> = LazyLock::new(|| {
             "name": text("The pipeline's name: letters, digits, `-` and `_`.", "omnichannel"),
             "lake": text("Where the tables lie: a directory, relative to the working directory, or a URL such as `s3://bucket/prefix`.", "lake/omnichannel"),
             "seed": described(json!({ "type": "string", "minLength": 1 }), "The seed of the lake's keyed hashes. For tests: a lake makes its own."),
+            "single_writer": described(json!({ "type": "boolean", "default": false }), "Promises that one process at a time writes to the lake: for a store that does not keep create-only writes apart."),
             "schedule": schedule(),
             "sources": {
                 "type": "object",

@@ -47,6 +47,8 @@ pub struct Pipeline {
     pub lake: Spanned<String>,
     /// For tests: a lake makes its own.
     pub seed: Option<Spanned<String>>,
+    /// For a store that does not keep create-only writes apart.
+    pub single_writer: bool,
     pub schedule: Option<Schedule>,
     /// In the order of the file.
     pub sources: Vec<Source>,
@@ -207,6 +209,7 @@ fn read(root: &tree::Table, file: &Arc<File>) -> (Pipeline, Vec<Problem>) {
         name,
         lake: reader.required(root, "lake", top),
         seed: reader.text(root, "seed"),
+        single_writer: reader.boolean(root, "single_writer").unwrap_or_default(),
         schedule: reader.table(root, "schedule").and_then(|(_, table)| schedule(table, &mut reader)),
         sources: sources.iter().filter_map(|entry| source::read(entry, &mut reader)).collect(),
         maps: reader
