@@ -334,7 +334,18 @@ fn a_run_over_crms_is_undone_and_what_it_had_read_is_read_again() {
     let after = scene.run(&troubled);
     assert_eq!(sum(&after, "written"), 0, "{after}");
     scene.folder.assert_ledger("troubled", &after);
-    scene.derived("troubled").assert_equals(&before, MAY_DIFFER);
+    // Two customers that the run had merged are two again; the younger has another id, and an event that says why.
+    let may_differ: Vec<&str> = MAY_DIFFER.iter().copied().chain(["customer_id"]).collect();
+    let now = scene.derived("troubled");
+    now.assert_equals(&before, &may_differ);
+    let ids = |picture: &Picture| -> BTreeSet<String> {
+        picture.rows("customer.customer").iter().map(|row| row["customer_id"].as_str().unwrap().to_owned()).collect()
+    };
+    for id in ids(&now).difference(&ids(&before)) {
+        let split =
+            format!("select count(*) from identity.event where kind = 'split' and '{id}' in (customer_id, other_id)");
+        assert!(scene.folder.number("troubled", &split) > 0, "{id} came from nowhere");
+    }
 }
 
 #[test]
@@ -365,7 +376,7 @@ fn a_crm_is_read_from_the_start_again() {
     scene.folder.tributary_with(&["plan", &reset], &scene.environment()).code(0);
     let (again, other) = both();
     scene.folder.assert_ledger("reset", &again);
-    assert!(sum(&again, "written") > 100, "{again}");
+    assert!(sum(&again, "written") > 50, "{again}");
     assert_eq!(sum(&other, "written"), 0, "{other}");
     scene.derived("reset").assert_equals(&scene.derived("calm"), MAY_DIFFER);
 
