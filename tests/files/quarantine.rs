@@ -127,7 +127,7 @@ fn values_are_shown_only_when_asked_for() {
     assert_eq!(one.as_array().unwrap().len(), 1);
 
     quarantine(&place, 2, &["show", "LAKE", "till.row"]).tells("hint: known: `till.rows`");
-    quarantine(&place, 2, &["list", "LAKE", "--source", "tills"]).tells("there is no stream of that name");
+    quarantine(&place, 2, &["list", "LAKE", "--source", "tills"]).tells("the lake has no source or stream `tills`");
     quarantine(&place, 2, &["replay", "p.toml", "till.row"]).tells("hint: known: `till.rows`");
 }
 
