@@ -23,9 +23,6 @@ sys.path.insert(0, str(ROOT / "tests/interop"))
 import same_tables  # noqa: E402
 
 SAMPLE = ROOT / "pipelines/sample/retailer"
-# A holder that says nothing for this long is taken for dead.
-LEASE = 60
-
 
 class Failed(Exception):
     pass
@@ -116,8 +113,11 @@ def sleepers(shop: Shop, reference: Path, count: int, dice: random.Random) -> st
         shop.run(shop.pipeline(name, lake))
         shop.wave(name, 2)
         zombie = shop.start(shop.pipeline(name, lake))
-        time.sleep(dice.uniform(0.05, 0.6))
-        if zombie.poll() is not None:
+        while zombie.poll() is None and not holds(lake, zombie.pid):
+            time.sleep(0.01)
+        time.sleep(dice.uniform(0, 0.5))
+        if zombie.poll() is not None or not holds(lake, zombie.pid):
+            zombie.wait()
             finished += 1
             continue
         os.kill(zombie.pid, signal.SIGSTOP)
@@ -142,6 +142,16 @@ def sleepers(shop: Shop, reference: Path, count: int, dice: random.Random) -> st
         f"{len(slept)} runs stopped past their lease, while another did the work, in {time.monotonic() - began:.0f} s: {woken} saw when "
         f"they woke up that they had lost it, none committed anything ({finished} were done before they could be stopped)"
     )
+
+
+def holds(lake: Path, process: int) -> bool:
+    """Whether a process holds the lease of a lake."""
+    leases = sorted((lake / "_tributary/lease/run").glob("*.json"))
+    try:
+        newest = json.loads(leases[-1].read_text(encoding="utf-8"))
+    except (IndexError, OSError, ValueError):
+        return False
+    return newest["process"] == process and not newest["released"]
 
 
 def versions(lake: Path) -> dict[str, int]:
