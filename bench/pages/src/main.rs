@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tributary_connector::http::{Client, Origins, PageNumber, Request, locate};
 use tributary_connector::{
-    Capabilities, Columns, Configuration, Connector, Context, CsvDialect, Deletes, Error, Factory, Fetch, Fetched,
-    Position, ReadRequest, Reader, Sniffed, Stream, paged,
+    Capabilities, Columns, Configuration, Connector, Context, Deletes, Error, Factory, Fetch, Fetched, Position,
+    ReadRequest, Reader, Sniffed, Stream, paged,
 };
 
 fn main() -> std::process::ExitCode {
@@ -91,10 +91,6 @@ impl Connector for Source {
     async fn read(&self, request: ReadRequest) -> Result<Box<dyn Reader>, Error> {
         let first = request.state.0.get("").map(Position::get).transpose()?.unwrap_or(1);
         Ok(paged(Walk { client: self.client.clone(), pages: Some(PageNumber::new(first, 200)) }))
-    }
-
-    fn dialect(&self, _: &[u8], then: CsvDialect) -> CsvDialect {
-        then
     }
 }
 

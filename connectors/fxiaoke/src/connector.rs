@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, CsvDialect, Error, Factory, Kind, ReadRequest, Reader, Sniffed,
-    Stream,
+    Capabilities, Configuration, Connector, Context, Error, Factory, Kind, ReadRequest, Reader, Sniffed, Stream,
 };
 
 use crate::api::Api;
@@ -76,10 +75,6 @@ impl Connector for Fxiaoke {
             Some(window) => records.within(window),
             None => records,
         }))
-    }
-
-    fn dialect(&self, _: &[u8], then: CsvDialect) -> CsvDialect {
-        then
     }
 }
 

@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use tokio::sync::OnceCell;
 use tributary_connector::http::Origins;
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, CsvDialect, Error, Factory, Kind, ReadRequest, Reader, Sniffed,
-    Stream,
+    Capabilities, Configuration, Connector, Context, Error, Factory, Kind, ReadRequest, Reader, Sniffed, Stream,
 };
 
 use crate::api::Api;
@@ -72,10 +71,6 @@ impl Connector for ZohoCrm {
 
     async fn read(&self, request: ReadRequest) -> Result<Box<dyn Reader>, Error> {
         read::start(Arc::clone(self.api().await?), Manner::of(&self.config, self.page), request)
-    }
-
-    fn dialect(&self, _: &[u8], then: CsvDialect) -> CsvDialect {
-        then
     }
 }
 

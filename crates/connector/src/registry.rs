@@ -37,8 +37,10 @@ pub trait Connector: Send + Sync {
     async fn read(&self, request: ReadRequest) -> Result<Box<dyn Reader>, Error>;
 
     /// How a row of delimited text that was rejected is to be read now: `then` is how its file was read, and what the
-    /// configuration declares by now takes its place. A connector without delimited text gives `then` back.
-    fn dialect(&self, row: &[u8], then: CsvDialect) -> CsvDialect;
+    /// configuration declares by now takes its place. For connectors of delimited text; one that wraps another asks it.
+    fn dialect(&self, _row: &[u8], then: CsvDialect) -> CsvDialect {
+        then
+    }
 }
 
 /// Hands out a stream's events, in order. Dropping it stops the reading.

@@ -10,8 +10,8 @@ mod streams;
 use async_trait::async_trait;
 use tributary_connector::http::{Client, Origins, PageToken, Request, TokenHeader, locate};
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, CsvDialect, Error, Factory, Fetch, Fetched, Kind, Position,
-    ReadRequest, Reader, Registry, Sniffed, Stream, paged,
+    Capabilities, Configuration, Connector, Context, Error, Factory, Fetch, Fetched, Kind, Position, ReadRequest,
+    Reader, Registry, Sniffed, Stream, paged,
 };
 
 pub use config::Config;
@@ -76,10 +76,6 @@ impl Connector for Shop {
         let since = request.state.0.get("").map(Position::get).transpose()?;
         let path = format!("/v1/{}", request.stream.name);
         Ok(paged(Pages { client: self.client.clone(), path, since, pages: Some(PageToken::default()) }))
-    }
-
-    fn dialect(&self, _: &[u8], then: CsvDialect) -> CsvDialect {
-        then
     }
 }
 

@@ -12,8 +12,8 @@ use tributary_connector::http::{
     Client, Limit, Origins, RefreshGrant, Request, Rule, Token, TokenHeader, TokenSource, locate, scan,
 };
 use tributary_connector::{
-    Capabilities, Configuration, Connector, Context, CsvDialect, Cursor, Deletes, Error, Factory, Fetch, Fetched, Kind,
-    Position, ReadRequest, Reader, SecretRef, Sniffed, Stream, paged,
+    Capabilities, Configuration, Connector, Context, Cursor, Deletes, Error, Factory, Fetch, Fetched, Kind, Position,
+    ReadRequest, Reader, SecretRef, Sniffed, Stream, paged,
 };
 
 use super::api::earlier;
@@ -137,10 +137,6 @@ impl Connector for Shop {
         }
         let deletes = deletes && to.is_none();
         Ok(paged(Pages { client, name, deletes, at, step: Some(step), from, to, after: None, begins: true }))
-    }
-
-    fn dialect(&self, _: &[u8], then: CsvDialect) -> CsvDialect {
-        then
     }
 }
 
