@@ -306,6 +306,10 @@ impl Changing<'_> {
             add(moved, counts);
         }
         drop(old);
+        if self.pieces.is_empty() {
+            // All that there was went with an earlier slice.
+            self.pieces.push(Piece::default());
+        }
         let fresh = self.dealt(new)?;
 
         let places = Arc::new(places);
@@ -398,6 +402,9 @@ impl Changing<'_> {
 
     /// The counts of the whole, and whether they add up.
     async fn finish(self) -> Result<(Vec<Piece>, MapCounts)> {
+        for name in ["rows", "keys"] {
+            self.session.forget(&ours(name))?;
+        }
         let [was, is] = &self.moved;
         let mut counts = self.counts.clone();
         replace(&mut counts, was, is);

@@ -127,6 +127,16 @@ impl Session {
         self.provide(name, Arc::new(table))
     }
 
+    /// Lets go of a table that was registered.
+    ///
+    /// # Errors
+    /// If the engine cannot.
+    pub fn forget(&self, name: &TableName) -> Result<()> {
+        let reference = TableReference::partial(name.layer.clone(), name.name.clone());
+        self.context.deregister_table(reference).map_err(Error::query(format!("forget table `{name}`")))?;
+        Ok(())
+    }
+
     /// All rows of some files of a table, which must be few enough.
     ///
     /// # Errors
