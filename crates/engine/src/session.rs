@@ -127,11 +127,14 @@ impl Session {
         self.provide(name, Arc::new(table))
     }
 
-    /// Lets go of a table that was registered.
+    /// Lets go of a table, if it was registered.
     ///
     /// # Errors
     /// If the engine cannot.
     pub fn forget(&self, name: &TableName) -> Result<()> {
+        if self.context.catalog(CATALOG).is_none_or(|catalog| catalog.schema(&name.layer).is_none()) {
+            return Ok(());
+        }
         let reference = TableReference::partial(name.layer.clone(), name.name.clone());
         self.context.deregister_table(reference).map_err(Error::query(format!("forget table `{name}`")))?;
         Ok(())

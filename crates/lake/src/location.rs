@@ -35,6 +35,11 @@ impl Location {
             if !url.path().ends_with('/') {
                 url.set_path(&format!("{}/", url.path()));
             }
+            if let Some(store) = url.host_str().filter(|_| url.scheme() == "fault").and_then(crate::fault::mounted) {
+                let prefix = Path::from(url.path());
+                let url = Url::parse("memory:///lake/").map_err(|e| refuse(e.to_string()))?;
+                return Ok(Self { text: text.into(), url, store, prefix, local: false });
+            }
             let options = std::env::vars()
                 .filter(|(key, _)| ["AWS_", "AZURE_", "GOOGLE_"].iter().any(|prefix| key.starts_with(prefix)));
             let options = options.map(|(key, value)| (key.to_ascii_lowercase(), value));

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 
 /// The name among a stream's positions.
 pub const NAME: &str = "tributary:edge";
+/// The name of the rejected records among a stream's positions.
+pub const REJECTED: &str = "tributary:edge-rejected";
 /// How many rows are remembered.
 const KEPT: usize = 500;
 /// Looked through at most before the oldest are dropped; rows of one version are not parted below this.
@@ -96,6 +98,57 @@ impl Edge {
     }
 }
 
+/// Hashes of the records that were rejected last. They have no version, so that the last are those that came last. As one may come
+/// twice, each counts as often as it came.
+#[derive(Debug, Clone, Default)]
+pub struct Rejects {
+    hashes: Vec<u64>,
+    /// Of these, what was not shown again.
+    left: HashMap<u64, usize>,
+}
+
+impl Rejects {
+    /// # Errors
+    /// None, as with [`Edge::read`].
+    pub fn read(value: Option<&Value>) -> Self {
+        let hashes = value.and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default();
+        let mut rejects = Self { hashes, left: HashMap::new() };
+        rejects.expect_all();
+        rejects
+    }
+
+    pub fn write(&self) -> Value {
+        json!(self.hashes)
+    }
+
+    /// All of them may be shown again.
+    pub fn expect_all(&mut self) {
+        self.left.clear();
+        for hash in &self.hashes {
+            *self.left.entry(*hash).or_default() += 1;
+        }
+    }
+
+    /// Whether a record that is rejected is one of them, shown again.
+    pub fn again(&mut self, hash: u64) -> bool {
+        match self.left.get_mut(&hash) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// These were committed.
+    pub fn extend(&mut self, later: &[u64]) {
+        self.hashes.extend_from_slice(later);
+        let oldest = self.hashes.len().saturating_sub(KEPT);
+        self.hashes.drain(..oldest);
+        self.expect_all();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,5 +175,18 @@ mod tests {
         edge.add(1, "4", 11);
         assert_eq!(edge.rows().collect::<Vec<_>>(), [(1, 11)]);
         assert_eq!(Edge::read(Some(&json!("of another form"))).rows().count(), 0);
+    }
+
+    #[test]
+    fn a_rejected_record_is_known_as_often_as_it_came() {
+        let mut rejects = Rejects::default();
+        rejects.extend(&[7, 7, 8]);
+        let mut rejects = Rejects::read(Some(&rejects.write()));
+        assert_eq!([7, 7, 7, 8, 9].map(|hash| rejects.again(hash)), [true, true, false, true, false]);
+        rejects.expect_all();
+        assert!(rejects.again(7));
+        rejects.extend(&(100..100 + KEPT as u64).collect::<Vec<_>>());
+        assert!(!rejects.again(7), "the oldest are forgotten");
+        assert!(rejects.again(100));
     }
 }

@@ -16,7 +16,7 @@ use tributary_connector::decode::{Decoded, decode};
 use tributary_connector::{Deletes, Form, Op, Page, Rejected, Stream};
 use tributary_lake::{Keys, TableName, TableSpec, key_number, key_of};
 use tributary_model::{Personal, plain};
-use xxhash_rust::xxh3::xxh3_64_with_seed;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::quarantine::kept;
 
@@ -122,7 +122,8 @@ pub struct Prepared {
     pub keys: Vec<(u128, u64)>,
     pub records: u64,
     pub good: u64,
-    pub rejected: u64,
+    /// Of each rejected record a hash of its bytes.
+    pub rejected: Vec<u64>,
     pub undecodable: u64,
     pub bytes: u64,
     pub misfits: BTreeMap<String, u64>,
@@ -299,7 +300,7 @@ impl Shape {
             keys,
             records: page.records,
             good: good as u64,
-            rejected: bad as u64,
+            rejected: decoded.rejected.iter().map(|rejected| xxh3_64(&rejected.bytes)).collect(),
             undecodable: decoded.rejected.iter().filter(|rejected| rejected.undecodable).count() as u64,
             bytes,
             misfits: decoded.misfits.into_iter().collect(),
@@ -323,7 +324,7 @@ impl Shape {
             keys: Vec::new(),
             records: 0,
             good: 0,
-            rejected: 0,
+            rejected: Vec::new(),
             undecodable: 0,
             bytes: 0,
             misfits: BTreeMap::new(),

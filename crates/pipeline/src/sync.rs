@@ -22,7 +22,7 @@ use tributary_connector::{
 use tributary_engine::Session;
 use tributary_lake::{DataFile, Lake, StreamLog, Table, TableSpec, TableWriter, WriterOptions, fault, key_number};
 
-use crate::edge::{self, Edge};
+use crate::edge::{self, Edge, Rejects};
 use crate::evolve::{self, Policy};
 use crate::observe::{Note, Observer};
 use crate::raw::{self, Place, Prepared, Shape};
@@ -181,6 +181,7 @@ impl Sync<'_> {
             }
         }
         let edge = Edge::read(log.positions.get(edge::NAME));
+        let rejects = Rejects::read(log.positions.get(edge::REJECTED));
         let mut work = Work {
             sync: self,
             shape: shape.clone(),
@@ -191,6 +192,7 @@ impl Sync<'_> {
             batch: Batch::default(),
             segment: Segment::default(),
             edge,
+            rejects,
             shown,
             report: Report {
                 source: source.into(),
@@ -298,6 +300,8 @@ struct Batch {
     counts: Counts,
     controls: u64,
     edge: Edge,
+    /// Hashes of records that were rejected.
+    rejects: Vec<u64>,
     /// Half a key, and a hash of the last content seen; the content holds the key, so that half of it is enough here.
     seen: HashTable<(u64, u64)>,
 }
@@ -314,6 +318,7 @@ struct Segment {
     keys: Option<HashSet<u128>>,
     refused: Option<(String, ConnectorError)>,
     edge: Edge,
+    rejects: Vec<u64>,
 }
 
 #[derive(Default)]
@@ -342,6 +347,8 @@ struct Work<'a> {
     segment: Segment,
     /// The newest rows of what is committed.
     edge: Edge,
+    /// The rejected records of what is committed that came last.
+    rejects: Rejects,
     /// The columns that the source shows now, as they are remembered.
     shown: serde_json::Value,
     report: Report,
@@ -355,6 +362,7 @@ impl Work<'_> {
 
     /// The newest rows of what was read before are known as if they had just come.
     fn remember_edge(&mut self) {
+        self.rejects.expect_all();
         for (key, content) in self.edge.rows() {
             if let Entry::Vacant(free) =
                 self.batch.seen.entry(spread(key), |(there, _)| *there == key, |(there, _)| spread(*there))
@@ -379,16 +387,20 @@ impl Work<'_> {
 
     async fn page(&mut self, prepared: Prepared, partition: &str) -> Result<(), Error> {
         self.sync.observer.note(Note::Read { rows: prepared.records, bytes: prepared.bytes });
-        if prepared.records != prepared.good + prepared.rejected {
+        let rejected = prepared.rejected.len() as u64;
+        if prepared.records != prepared.good + rejected {
             let why = format!(
                 "{} records were found in a page of `{partition}` and {} decoded or rejected",
                 prepared.records,
-                prepared.good + prepared.rejected
+                prepared.good + rejected
             );
             return Err(self.unbalanced(why));
         }
         let place = self.place().await?;
-        let (keep, duplicates) = self.duplicates(&prepared);
+        let mut keep = vec![true; prepared.rows];
+        let duplicates = self.duplicates(&prepared, &mut keep);
+        let known = self.known_rejects(&prepared, &mut keep);
+        let keep = (duplicates + known > 0).then(|| BooleanArray::from(keep));
         if self.shape.keyed() && self.log.positions.contains_key(partition) {
             self.segment.keys.get_or_insert_default().extend(prepared.keys.iter().map(|(key, _)| *key));
         }
@@ -396,8 +408,8 @@ impl Work<'_> {
         self.batch.next_row += i64::try_from(batch.num_rows()).unwrap_or_default();
         let counts = &mut self.segment.counts;
         counts.read += prepared.records;
-        counts.rejected += prepared.rejected;
-        counts.duplicate += duplicates;
+        counts.rejected += rejected - known;
+        counts.duplicate += duplicates + known;
         for (column, count) in prepared.misfits {
             *counts.misfits.entry(column).or_default() += count;
         }
@@ -405,16 +417,34 @@ impl Work<'_> {
         self.hold(batch).await
     }
 
-    /// Rows that equal the last row of their key; the rows to keep, if some are not.
-    fn duplicates(&mut self, prepared: &Prepared) -> (Option<BooleanArray>, u64) {
+    /// Rejected records that the cursor's edge shows again: how many, and they are not kept.
+    fn known_rejects(&mut self, prepared: &Prepared, keep: &mut [bool]) -> u64 {
+        if !self.has_edge() {
+            return 0;
+        }
+        let mut known = 0;
+        // They come last.
+        let first = prepared.rows - prepared.rejected.len();
+        for (hash, keep) in prepared.rejected.iter().zip(keep.iter_mut().skip(first)) {
+            if self.rejects.again(*hash) {
+                known += 1;
+                *keep = false;
+            } else {
+                self.segment.rejects.push(*hash);
+            }
+        }
+        known
+    }
+
+    /// Rows that equal the last row of their key: how many, and they are not kept.
+    fn duplicates(&mut self, prepared: &Prepared, keep: &mut [bool]) -> u64 {
         if prepared.keys.is_empty() {
-            return (None, 0);
+            return 0;
         }
         if self.batch.seen.len() > REMEMBERED_KEYS {
             self.batch.seen.clear();
             self.remember_edge();
         }
-        let mut keep = vec![true; prepared.rows];
         let mut duplicates = 0;
         let versions = if self.has_edge() { prepared.versions() } else { None };
         for (row, (key, content)) in prepared.keys.iter().enumerate() {
@@ -437,10 +467,13 @@ impl Work<'_> {
                 }
             }
         }
-        ((duplicates > 0).then(|| BooleanArray::from(keep)), duplicates)
+        duplicates
     }
 
     async fn hold(&mut self, batch: RecordBatch) -> Result<(), Error> {
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
         let segment = &mut self.segment;
         segment.held.bytes += batch.get_array_memory_size();
         segment.held.batches.push(batch);
@@ -557,6 +590,7 @@ impl Work<'_> {
         }
         self.batch.controls += segment.controls;
         self.batch.edge.extend(segment.edge);
+        self.batch.rejects.extend(segment.rejects);
         for (partition, position) in positions {
             self.batch.positions.insert(partition.to_string(), position.map_or(serde_json::Value::Null, |at| at.0));
         }
@@ -616,6 +650,11 @@ impl Work<'_> {
         if self.has_edge() {
             batch.positions.insert(edge::NAME.into(), edge.write());
         }
+        let mut rejects = self.rejects.clone();
+        if !batch.rejects.is_empty() {
+            rejects.extend(&batch.rejects);
+            batch.positions.insert(edge::REJECTED.into(), rejects.write());
+        }
         let mut files = batch.files;
         if let Some(sink) = batch.sink {
             files.extend(sink.finish().await?);
@@ -647,6 +686,7 @@ impl Work<'_> {
         self.sync.observer.note(Note::Committed { rows: counts.read });
         fault::point("sync.batch.done")?;
         self.edge = edge;
+        self.rejects = rejects;
         self.remember_edge();
         self.add_counts(counts);
         self.report.batches += 1;

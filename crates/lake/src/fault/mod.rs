@@ -8,7 +8,49 @@
 
 mod store;
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::TryStreamExt;
+use object_store::{ObjectStore, ObjectStoreExt};
+use serde_json::{Value, json};
+
+use crate::Location;
+
 pub use store::{Fault as StoreFault, Faulty, Plan};
+
+static MOUNTED: Mutex<BTreeMap<String, Arc<dyn ObjectStore>>> = Mutex::new(BTreeMap::new());
+
+/// Puts `store` where [`Location::parse`] finds it in this process: `fault://<name>/lake`.
+pub fn mount(name: &str, store: Arc<dyn ObjectStore>) {
+    MOUNTED.lock().unwrap_or_else(PoisonError::into_inner).insert(name.into(), store);
+}
+
+/// Takes a store away again.
+pub fn unmount(name: &str) {
+    MOUNTED.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+}
+
+pub(crate) fn mounted(name: &str) -> Option<Arc<dyn ObjectStore>> {
+    MOUNTED.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+}
+
+/// Lets all leases of a lake run out, as they do a minute after their holders have ended.
+///
+/// # Errors
+/// If the store fails.
+pub async fn expire_leases(location: &Location) -> object_store::Result<()> {
+    let folder = location.path(["_tributary", "lease"]);
+    let leases: Vec<_> = location.store.list(Some(&folder)).try_collect().await?;
+    for lease in leases {
+        let bytes = location.store.get(&lease.location).await?.bytes().await?;
+        // One that was torn is nobody's.
+        let Ok(mut held) = serde_json::from_slice::<Value>(&bytes) else { continue };
+        held["until"] = json!("2000-01-01T00:00:00Z");
+        location.store.put(&lease.location, held.to_string().into_bytes().into()).await?;
+    }
+    Ok(())
+}
 
 /// Passes a point where a process may end.
 ///

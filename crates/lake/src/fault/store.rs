@@ -1,5 +1,5 @@
 //! An object store that fails on purpose, for tests: the n-th write does not happen, or happens and its answer is lost, or the
-//! process ends there, as the store sees it.
+//! process ends there, as the store sees it, or stands still until it is woken.
 
 use std::fmt;
 use std::ops::Range;
@@ -8,13 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
+use tokio::sync::watch;
 
 /// What happens at a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +80,9 @@ pub struct Plan {
     standing: Mutex<Option<Fault>>,
     met: AtomicBool,
     log: Mutex<Vec<String>>,
+    /// The write at which the process falls asleep.
+    falls_asleep: Mutex<Option<u64>>,
+    asleep: watch::Sender<bool>,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -103,6 +107,27 @@ impl Plan {
         *locked(&self.standing) = None;
     }
 
+    /// At the `nth` write from now on, from 1, the process stands still, as if it were stopped: nothing goes through any handle of this
+    /// store until [`Plan::wake`]; then that write is done, and all goes on.
+    pub fn fall_asleep(&self, nth: u64) {
+        *locked(&self.falls_asleep) = Some(self.writes.load(Ordering::SeqCst) + nth);
+    }
+
+    /// Waits until it has fallen asleep.
+    pub async fn sleeps(&self) {
+        // The sender is ours, so that it cannot be gone.
+        let _ = self.asleep.subscribe().wait_for(|asleep| *asleep).await;
+    }
+
+    pub fn wake(&self) {
+        *locked(&self.falls_asleep) = None;
+        self.asleep.send_replace(false);
+    }
+
+    async fn awake(&self) {
+        let _ = self.asleep.subscribe().wait_for(|asleep| !*asleep).await;
+    }
+
     /// How many writes there were.
     pub fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
@@ -113,8 +138,9 @@ impl Plan {
         locked(&self.log).clone()
     }
 
-    /// Whether the process has ended, as the store sees it.
-    fn gone(&self, path: &Path) -> Result<()> {
+    /// Fails if the process has ended, as the store sees it.
+    async fn read(&self, path: &Path) -> Result<()> {
+        self.awake().await;
         match *locked(&self.standing) {
             Some(fault) if fault.ends_process() => Err(fault.error(path)),
             _ => Ok(()),
@@ -122,12 +148,17 @@ impl Plan {
     }
 
     /// A write begins: `Err` if it is not to be done, `Ok(Some)` if it is to be done and then to fail.
-    fn write(&self, what: &str, path: &Path) -> std::result::Result<Option<Fault>, Fault> {
+    async fn write(&self, what: &str, path: &Path) -> std::result::Result<Option<Fault>, Fault> {
+        self.awake().await;
         if let Some(fault) = *locked(&self.standing) {
             return Err(fault);
         }
         let number = self.writes.fetch_add(1, Ordering::SeqCst) + 1;
         locked(&self.log).push(format!("{what} {path}"));
+        if *locked(&self.falls_asleep) == Some(number) {
+            self.asleep.send_replace(true);
+            self.awake().await;
+        }
         let fault = match *locked(&self.planted) {
             Some((nth, fault)) if nth == number => fault,
             _ => return Ok(None),
@@ -170,7 +201,7 @@ impl fmt::Display for Faulty {
 impl ObjectStore for Faulty {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
         let what = if opts.mode == PutMode::Create { "create" } else { "put" };
-        match self.plan.write(what, location) {
+        match self.plan.write(what, location).await {
             Ok(fault) => Self::end(self.inner.put_opts(location, payload, opts).await, fault, location),
             Err(Fault::Torn) => {
                 let bytes: Bytes = payload.into();
@@ -183,18 +214,18 @@ impl ObjectStore for Faulty {
     }
 
     async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
-        let fault = self.plan.write("upload", location).map_err(|fault| fault.error(location))?;
+        let fault = self.plan.write("upload", location).await.map_err(|fault| fault.error(location))?;
         let upload = Self::end(self.inner.put_multipart_opts(location, opts).await, fault, location)?;
         Ok(Box::new(FaultyUpload { upload, plan: self.plan.clone(), location: location.clone() }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
-        self.plan.gone(location)?;
+        self.plan.read(location).await?;
         self.inner.get_opts(location, options).await
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.plan.gone(location)?;
+        self.plan.read(location).await?;
         self.inner.get_ranges(location, ranges).await
     }
 
@@ -205,7 +236,7 @@ impl ObjectStore for Faulty {
                 let (inner, plan) = (inner.clone(), plan.clone());
                 async move {
                     let location = location?;
-                    let fault = plan.write("delete", &location).map_err(|fault| fault.error(&location))?;
+                    let fault = plan.write("delete", &location).await.map_err(|fault| fault.error(&location))?;
                     let one = futures::stream::iter([Ok(location.clone())]).boxed();
                     let done = inner.delete_stream(one).next().await.unwrap_or_else(|| Ok(location.clone()));
                     Self::end(done, fault, &location)
@@ -215,25 +246,26 @@ impl ObjectStore for Faulty {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let gone = self.plan.gone(prefix.unwrap_or(&Path::default()));
-        match gone {
-            Ok(()) => self.inner.list(prefix),
-            Err(e) => futures::stream::iter([Err(e)]).boxed(),
-        }
+        let (inner, plan, prefix) = (self.inner.clone(), self.plan.clone(), prefix.cloned());
+        let listed = async move {
+            plan.read(prefix.as_ref().unwrap_or(&Path::default())).await?;
+            Ok::<_, Error>(inner.list(prefix.as_ref()))
+        };
+        futures::stream::once(listed).try_flatten().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
-        self.plan.gone(prefix.unwrap_or(&Path::default()))?;
+        self.plan.read(prefix.unwrap_or(&Path::default())).await?;
         self.inner.list_with_delimiter(prefix).await
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        let fault = self.plan.write("copy", to).map_err(|fault| fault.error(to))?;
+        let fault = self.plan.write("copy", to).await.map_err(|fault| fault.error(to))?;
         Self::end(self.inner.copy_opts(from, to, options).await, fault, to)
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        let fault = self.plan.write("rename", to).map_err(|fault| fault.error(to))?;
+        let fault = self.plan.write("rename", to).await.map_err(|fault| fault.error(to))?;
         Self::end(self.inner.rename_opts(from, to, options).await, fault, to)
     }
 }
@@ -248,23 +280,20 @@ struct FaultyUpload {
 #[async_trait]
 impl MultipartUpload for FaultyUpload {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
-        let location = self.location.clone();
-        match self.plan.write("part", &location) {
-            Ok(fault) => {
-                let part = self.upload.put_part(data);
-                Box::pin(async move { Faulty::end(part.await, fault, &location) })
-            }
-            Err(fault) => Box::pin(async move { Err(fault.error(&location)) }),
-        }
+        let (location, plan, part) = (self.location.clone(), self.plan.clone(), self.upload.put_part(data));
+        Box::pin(async move {
+            let fault = plan.write("part", &location).await.map_err(|fault| fault.error(&location))?;
+            Faulty::end(part.await, fault, &location)
+        })
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let fault = self.plan.write("complete", &self.location).map_err(|fault| fault.error(&self.location))?;
+        let fault = self.plan.write("complete", &self.location).await.map_err(|fault| fault.error(&self.location))?;
         Faulty::end(self.upload.complete().await, fault, &self.location)
     }
 
     async fn abort(&mut self) -> Result<()> {
-        self.plan.gone(&self.location)?;
+        self.plan.read(&self.location).await?;
         self.upload.abort().await
     }
 }

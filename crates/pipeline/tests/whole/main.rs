@@ -1,0 +1,13 @@
+//! A whole pipeline over a store that fails: what is there in the end is what would be there had nothing failed.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod faults;
+mod model;
+mod shelf;
+mod world;
+
+/// Waits cost nothing.
+fn on_paused_clock<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap().block_on(future)
+}
