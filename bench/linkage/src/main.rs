@@ -126,6 +126,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             );
         }
     }
+    if let Some(path) = flags.iter().find_map(|flag| flag.strip_prefix("labels=")) {
+        let mut file = std::io::BufWriter::new(std::fs::File::create(path)?);
+        for (record, label) in clusters.label.iter().enumerate() {
+            writeln!(file, "{record},{label}")?;
+        }
+    }
     let quality = evaluate(&clusters.label, &truth);
     let mut by_threshold: Vec<Value> = vec![];
     for threshold in [0.5, 0.7, 0.9, 0.95, 0.99, 0.999] {

@@ -122,8 +122,8 @@ impl Features {
                 (out[GIVEN], out[FAMILY]) = (name::SWAPPED, MISSING);
             }
         }
-        // The same street is in the same place: that they agree there too is no further evidence.
-        if (1..NEAR).contains(&out[STREET]) && (1..DIFFERENT).contains(&out[PLACE]) {
+        // Equal streets are in one place: that they agree there too is no further evidence.
+        if (1..NEAR).contains(&out[STREET]) {
             out[PLACE] = MISSING;
         }
     }

@@ -49,7 +49,7 @@ impl Kind {
             Kind::Phone => &["compatible with a mask", "one edit", "two edits"],
             Kind::Email => &["same local part", "one edit", "close"],
             Kind::Gender => &[],
-            Kind::Street => &["near", "another number", "same number"],
+            Kind::Street => &["equal, the place aside", "near", "another number", "same number"],
             Kind::Place => &["same district or postcode", "same or near city", "same province"],
             Kind::Code => &["one edit", "two edits"],
         }

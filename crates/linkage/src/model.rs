@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::features::{Features, Field};
-use crate::field::{CLASSES, DIFFERENT, Kind, LEVELS, NEAR};
+use crate::field::{CLASSES, DIFFERENT, Kind, LEVELS, MOST_FIELDS, NEAR};
 use crate::key::Key;
 
 /// The version of what a model means; one of another version is not read.
@@ -156,17 +156,41 @@ impl<'a> Bound<'a> {
         let row = self.features.row(a);
         let mut bits = 0.0;
         for (field, level) in levels.iter().enumerate().take(row.len()) {
-            bits += match level {
-                0 => 0.0,
-                level if *level < NEAR => self.equal[field][row[field] as usize],
-                level => self.levels[field][usize::from(*level)],
-            };
+            bits += self.of_level(field, *level, row[field]);
         }
         bits
     }
 
+    /// Bits for two clusters to be of one person: the prior, and each comparison's mean over the pairs where it is known.
+    pub(crate) fn between(&self, of_a: &[u32], of_b: &[u32]) -> f32 {
+        let mut sums = [(0.0f32, 0u32); MOST_FIELDS];
+        let mut levels = [0; MOST_FIELDS];
+        for a in of_a {
+            let row = self.features.row(*a);
+            for b in of_b {
+                self.features.levels(*a, *b, |field, value| self.classes[field][value as usize], &mut levels);
+                for (field, (level, sum)) in levels.iter().zip(&mut sums).enumerate().take(row.len()) {
+                    if *level != 0 {
+                        sum.0 += self.of_level(field, *level, row[field]);
+                        sum.1 += 1;
+                    }
+                }
+            }
+        }
+        let means = sums.iter().filter(|(_, known)| *known > 0).map(|(sum, known)| sum / *known as f32);
+        self.prior + means.sum::<f32>()
+    }
+
+    fn of_level(&self, field: usize, level: u8, value: u32) -> f32 {
+        match level {
+            0 => 0.0,
+            level if level < NEAR => self.equal[field][value as usize],
+            level => self.levels[field][usize::from(level)],
+        }
+    }
+
     /// Bits with the prior.
     pub(crate) fn bits(&self, a: u32, b: u32) -> f32 {
-        self.prior + self.evidence(a, b, &mut [0; crate::field::MOST_FIELDS])
+        self.prior + self.evidence(a, b, &mut [0; MOST_FIELDS])
     }
 }

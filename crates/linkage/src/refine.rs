@@ -1,13 +1,12 @@
 //! Clusters from edges, strongest first, without joining what contradicts itself.
 //!
-//! An edge joins two clusters if, over pairs with one record in each, the evidence without the prior is not negative on
-//! average. A pair that has nothing in common to compare counts nothing; so a record with a phone alone and one with an
+//! An edge joins two clusters if they would be an edge as wholes: each comparison weighs what it weighs on average over the
+//! pairs with one record in each cluster, of those where both values are known. So a record with a phone alone and one with an
 //! e-mail alone are joined by one that has both, while two families that share one mistaken number are not. Of large
 //! clusters some pairs are looked at, so that the cost of an edge has a bound, and a chain of near matches falls apart where its
 //! ends have become strangers.
 
 use crate::features::Features;
-use crate::field::MOST_FIELDS;
 use crate::model::{Bound, Model};
 use crate::score::Edge;
 use crate::text::mix;
@@ -39,7 +38,6 @@ pub fn refine(model: &Model, features: &Features, edges: &[Edge]) -> Clusters {
     });
     let mut forest = Forest::new(features.len());
     let mut cut = vec![];
-    let mut levels = [0; MOST_FIELDS];
     for at in order {
         let edge = &edges[at as usize];
         let (a, b) = (forest.find(edge.a), forest.find(edge.b));
@@ -48,13 +46,7 @@ pub fn refine(model: &Model, features: &Features, edges: &[Edge]) -> Clusters {
         }
         if forest.size[a as usize] as usize + forest.size[b as usize] as usize > 2 {
             let (of_a, of_b) = (forest.some(a, edge.a, features), forest.some(b, edge.b, features));
-            let mut sum = 0.0;
-            for x in &of_a {
-                for y in &of_b {
-                    sum += bound.evidence(*x, *y, &mut levels);
-                }
-            }
-            if sum < 0.0 {
+            if bound.between(&of_a, &of_b) < model.least_bits() {
                 cut.push(at);
                 continue;
             }

@@ -142,9 +142,6 @@ impl Builder {
         if party.gender.is_some_and(|raw| street::folded(raw, &mut text)) {
             row[GENDER] = self.number(GENDER, text.as_bytes(), |_, _| {});
         }
-        if party.street.is_some_and(|raw| street::folded(raw, &mut text)) {
-            row[STREET] = self.number(STREET, text.as_bytes(), |values, _| values.streets.push(&text));
-        }
         for (which, raw) in party.identifiers {
             let field = CODES + which;
             if field < self.fields.len() && row[field] == 0 && email::folded(raw, &mut text) {
@@ -153,6 +150,18 @@ impl Builder {
         }
         self.scratch[0] = text;
         row[PLACE] = self.place(party);
+        let mut text = std::mem::take(&mut self.scratch[0]);
+        if party.street.is_some_and(|raw| street::folded(raw, &mut text)) {
+            // A street is one of its place: 1 Main Street is in many.
+            let at = self.interners[PLACE].hashes[row[PLACE] as usize];
+            let hashed = hash(self.seed ^ at, text.as_bytes());
+            let (number, new) = self.interners[STREET].number(hashed);
+            if new {
+                self.values.streets.push(&text);
+            }
+            row[STREET] = number;
+        }
+        self.scratch[0] = text;
         self.rows.extend_from_slice(&row[..self.fields.len()]);
         self.keys.push(party.key);
         self.sources.push(party.source);

@@ -1,4 +1,5 @@
-//! Streets: words and numbers apart, since a wrong number is another house and a wrong letter is none.
+//! Streets: words and numbers apart, since a wrong number is another house and a wrong letter is none. Two are equal if they
+//! are in the same place too.
 
 use super::{DIFFERENT, NEAR};
 use crate::names::is_han;
@@ -42,6 +43,9 @@ impl Streets {
         let (number_a, number_b) = (self.numbers(a), self.numbers(b));
         let same_number = number_a == number_b;
         let same_words = self.words(a) != 0 && self.words(a) == self.words(b);
+        if same_words && same_number {
+            return NEAR;
+        }
         let near = same_words || {
             let (x, y) = (self.words.get(a), self.words.get(b));
             !x.is_empty()
@@ -51,9 +55,9 @@ impl Streets {
                     || half_shared(x, y))
         };
         match (near, same_number) {
-            (true, true) => NEAR,
-            (true, false) => NEAR + 1,
-            (false, true) if number_a != 0 => NEAR + 2,
+            (true, true) => NEAR + 1,
+            (true, false) => NEAR + 2,
+            (false, true) if number_a != 0 => NEAR + 3,
             _ => DIFFERENT,
         }
     }
