@@ -30,8 +30,12 @@ fn peak() -> u64 {
 
 /// A number for each distinct text.
 fn number(of: &mut HashMap<String, u32>, text: &str) -> u32 {
+    if let Some(number) = of.get(text) {
+        return *number;
+    }
     let next = of.len() as u32;
-    *of.entry(text.to_owned()).or_insert(next)
+    of.insert(text.to_owned(), next);
+    next
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -10,14 +10,18 @@
 //! | [`train`] | which parameters, and which blocking keys, do these records call for? |
 //! | [`model`] | what does a level of agreement weigh, and how likely is a match? |
 //! | [`score`] | which pairs are edges? |
+//! | [`increment`] | which edges have come, and which must go, where some records have changed? |
 //! | [`refine`] | which clusters do edges make, without the bridges that contradict them? |
+//! | [`explain`] | why are two records one, or not one? |
 //! | [`evaluate`] | how good are clusters, given the truth? |
 //! | [`names`] | are two names forms of one name? how many unlike names share a value? |
 #![forbid(unsafe_code)]
 
 pub mod evaluate;
+pub mod explain;
 pub mod features;
 mod field;
+pub mod increment;
 mod key;
 pub mod model;
 pub mod names;

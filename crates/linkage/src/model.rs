@@ -181,16 +181,11 @@ impl<'a> Bound<'a> {
         self.prior + means.sum::<f32>()
     }
 
-    fn of_level(&self, field: usize, level: u8, value: u32) -> f32 {
+    pub(crate) fn of_level(&self, field: usize, level: u8, value: u32) -> f32 {
         match level {
             0 => 0.0,
             level if level < NEAR => self.equal[field][value as usize],
             level => self.levels[field][usize::from(level)],
         }
-    }
-
-    /// Bits with the prior.
-    pub(crate) fn bits(&self, a: u32, b: u32) -> f32 {
-        self.prior + self.evidence(a, b, &mut [0; MOST_FIELDS])
     }
 }

@@ -13,6 +13,8 @@ use crate::text::mix;
 
 /// So many records of either cluster are compared before two are joined.
 const LOOKED_AT: usize = 6;
+/// They are the lowest by hash of so many.
+const WALKED: usize = 64;
 
 /// Clusters, and the edges that were cut.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -26,35 +28,38 @@ pub struct Clusters {
 /// Clusters the records by the edges among them.
 pub fn refine(model: &Model, features: &Features, edges: &[Edge]) -> Clusters {
     let bound = Bound::new(model, features);
-    let mut order: Vec<u32> = (0..edges.len() as u32).collect();
-    // Of equal edges those of the lower key hashes come first, whatever the records' numbers.
-    let rank = |at: u32| {
-        let edge = &edges[at as usize];
-        let (a, b) = (features.keys[edge.a as usize], features.keys[edge.b as usize]);
-        (a.min(b), a.max(b))
-    };
-    order.sort_unstable_by(|x, y| {
-        edges[*y as usize].bits.total_cmp(&edges[*x as usize].bits).then_with(|| rank(*x).cmp(&rank(*y)))
-    });
+    let mut order: Vec<(u32, u64, u32)> = edges.iter().zip(0..).map(|(edge, at)| order(edge, at, features)).collect();
+    order.sort_unstable();
     let mut forest = Forest::new(features.len());
     let mut cut = vec![];
-    for at in order {
+    for (.., at) in order {
         let edge = &edges[at as usize];
         let (a, b) = (forest.find(edge.a), forest.find(edge.b));
         if a == b {
             continue;
         }
         if forest.size[a as usize] as usize + forest.size[b as usize] as usize > 2 {
-            let (of_a, of_b) = (forest.some(a, edge.a, features), forest.some(b, edge.b, features));
+            let (of_a, of_b) = (forest.some(edge.a, features), forest.some(edge.b, features));
             if bound.between(&of_a, &of_b) < model.least_bits() {
                 cut.push(at);
                 continue;
             }
         }
         forest.union(a, b);
+        // Rings of two clusters become one where their links are crossed.
+        forest.next.swap(edge.a as usize, edge.b as usize);
     }
     cut.sort_unstable();
     Clusters { label: forest.labels(), cut }
+}
+
+/// Strongest first; of equal edges those of the lower key hashes, whatever the records' numbers.
+fn order(edge: &Edge, at: u32, features: &Features) -> (u32, u64, u32) {
+    let (a, b) = (features.keys[edge.a as usize], features.keys[edge.b as usize]);
+    // The bits of a float above zero are in its order; below zero they are turned.
+    let bits = edge.bits.to_bits();
+    let ascending = if bits >> 31 == 0 { bits | 1 << 31 } else { !bits };
+    (!ascending, mix(mix(a.min(b)) ^ a.max(b)), at)
 }
 
 struct Forest {
@@ -83,23 +88,21 @@ impl Forest {
         let (kept, gone) = if self.size[a as usize] >= self.size[b as usize] { (a, b) } else { (b, a) };
         self.parent[gone as usize] = kept;
         self.size[kept as usize] += self.size[gone as usize];
-        self.next.swap(a as usize, b as usize);
     }
 
-    /// The record that an edge ends at and some others of its cluster: those with the lowest hashes.
-    fn some(&self, root: u32, end: u32, features: &Features) -> Vec<u32> {
+    /// The record that an edge ends at and some others of its cluster: of the next in its ring those with the lowest hashes.
+    fn some(&self, end: u32, features: &Features) -> Vec<u32> {
         let mut found: Vec<(u64, u32)> = vec![];
-        let mut record = root;
-        for _ in 0..self.size[root as usize] {
-            if record != end {
-                found.push((mix(features.keys[record as usize]), record));
-            }
+        let mut record = self.next[end as usize];
+        while record != end && found.len() < WALKED {
+            found.push((mix(features.keys[record as usize]), record));
             record = self.next[record as usize];
         }
         if found.len() >= LOOKED_AT {
             found.select_nth_unstable(LOOKED_AT - 1);
             found.truncate(LOOKED_AT - 1);
         }
+        found.sort_unstable();
         std::iter::once(end).chain(found.into_iter().map(|(_, record)| record)).collect()
     }
 

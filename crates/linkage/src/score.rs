@@ -3,7 +3,7 @@
 //! A pair is scored by the first key whose block holds both records: of each record the atoms that keys consist of are at
 //! hand, and a bit for each key by whose block it was compared, so that any pair knows which earlier key has seen it.
 
-mod blocks;
+pub(crate) mod blocks;
 
 pub use blocks::{KeyReport, Refused};
 
@@ -40,5 +40,5 @@ impl Scored {
 pub fn score(model: &Model, features: &Features, threads: usize) -> Scored {
     let bound = Bound::new(model, features);
     let blocks = Blocks::new(model, features, threads);
-    blocks.run(model, &bound, None)
+    blocks.run(model, &bound, None).0
 }

@@ -5,6 +5,40 @@
 pub(crate) struct Texts {
     units: Vec<u16>,
     ends: Vec<u32>,
+    letters: Vec<u32>,
+}
+
+/// A text with a set of its letters, 32 of them told apart: what lacks many of another's letters is far from it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text<'a> {
+    pub units: &'a [u16],
+    letters: u32,
+}
+
+impl Text<'_> {
+    /// How many letters of this one the other lacks, at least.
+    fn lacked_by(self, other: Text) -> usize {
+        (self.letters & !other.letters).count_ones() as usize
+    }
+
+    /// See [`edits`].
+    pub(crate) fn edits(self, other: Text, most: usize) -> Option<usize> {
+        if self.lacked_by(other).max(other.lacked_by(self)) > most {
+            return None;
+        }
+        edits(self.units, other.units, most)
+    }
+
+    /// Whether the Jaro–Winkler similarity is at least `least`.
+    pub(crate) fn similar(self, other: Text, least: f32) -> bool {
+        let (a, b) = (self.units.len(), other.units.len());
+        if a == 0 || b == 0 {
+            return false;
+        }
+        let most = (a - self.lacked_by(other)).min(b - other.lacked_by(self)) as f32;
+        let jaro = (most / a as f32 + most / b as f32 + 1.0) / 3.0;
+        jaro + 0.4 * (1.0 - jaro) >= least && similarity(self.units, other.units) >= least
+    }
 }
 
 /// Longer texts are cut: the cost of a comparison grows with the square.
@@ -12,7 +46,7 @@ const MOST_UNITS: usize = 60;
 
 impl Texts {
     pub(crate) fn new() -> Texts {
-        Texts { units: Vec::new(), ends: vec![0] }
+        Texts { units: vec![], ends: vec![0], letters: vec![] }
     }
 
     pub(crate) fn push(&mut self, chars: impl Iterator<Item = char>) {
@@ -24,12 +58,14 @@ impl Texts {
             }
             self.units.extend_from_slice(c.encode_utf16(&mut buffer));
         }
+        self.letters.push(self.units[start..].iter().fold(0, |set, unit| set | 1 << (unit & 31)));
         self.ends.push(self.units.len() as u32);
     }
 
-    pub(crate) fn get(&self, number: u32) -> &[u16] {
+    pub(crate) fn get(&self, number: u32) -> Text<'_> {
         let at = number as usize;
-        &self.units[self.ends[at] as usize..self.ends[at + 1] as usize]
+        let units = &self.units[self.ends[at] as usize..self.ends[at + 1] as usize];
+        Text { units, letters: self.letters[at] }
     }
 }
 
@@ -120,6 +156,13 @@ pub(crate) fn similarity(a: &[u16], b: &[u16]) -> f32 {
     jaro + prefix * 0.1 * (1.0 - jaro)
 }
 
+/// A character in lower case, looked up only where it may have one.
+pub(crate) fn lower(c: char) -> impl Iterator<Item = char> {
+    let plain = c.is_ascii() || ('\u{3000}'..='\u{d7ff}').contains(&c);
+    let (one, more) = if plain { (Some(c.to_ascii_lowercase()), None) } else { (None, Some(c.to_lowercase())) };
+    one.into_iter().chain(more.into_iter().flatten())
+}
+
 /// A hash of the same bytes under one seed is the same on every machine.
 pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(bytes, seed)
@@ -147,6 +190,16 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn sets_of_letters_only_save_work(a in "[a-f]{1,9}", b in "[a-f]{1,9}", most in 1usize..=3, least in 0.7f32..1.0) {
+            let mut texts = Texts::new();
+            texts.push(a.chars());
+            texts.push(b.chars());
+            let (x, y) = (texts.get(0), texts.get(1));
+            prop_assert_eq!(x.edits(y, most), edits(x.units, y.units, most));
+            prop_assert_eq!(x.similar(y, least), similarity(x.units, y.units) >= least);
+        }
+
         #[test]
         fn edits_are_those_of_strsim(a in "[abc]{0,8}", b in "[abc]{0,8}", most in 1usize..=3) {
             let whole = strsim::osa_distance(&a, &b);

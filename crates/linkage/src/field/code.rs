@@ -1,7 +1,7 @@
 //! Identifiers of other kinds: equal, a typo apart, or different.
 
 use super::{DIFFERENT, NEAR};
-use crate::text::{Texts, edits, fold32, hash};
+use crate::text::{Texts, fold32, hash};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Codes {
@@ -27,8 +27,8 @@ impl Codes {
 
     pub(crate) fn compare(&self, a: u32, b: u32) -> u8 {
         let (x, y) = (self.texts.get(a), self.texts.get(b));
-        let shorter = x.len().min(y.len());
-        match edits(x, y, 2) {
+        let shorter = x.units.len().min(y.units.len());
+        match x.edits(y, 2) {
             Some(1) if shorter > 4 => NEAR,
             Some(2) if shorter > 6 => NEAR + 1,
             _ => DIFFERENT,

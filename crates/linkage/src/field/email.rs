@@ -1,7 +1,7 @@
 //! E-mail addresses as local part and domain.
 
 use super::{DIFFERENT, NEAR};
-use crate::text::{Texts, edits, fold32, hash, similarity};
+use crate::text::{Texts, fold32, hash, lower};
 
 /// Above this Jaro–Winkler similarity two local parts are close.
 const LEAST_SIMILARITY: f32 = 0.88;
@@ -34,10 +34,11 @@ impl Emails {
             return NEAR;
         }
         let (x, y) = (self.local.get(a), self.local.get(b));
-        match edits(x, y, 2) {
-            Some(1) if x.len().min(y.len()) > 2 && self.domain[a as usize] == self.domain[b as usize] => NEAR + 1,
-            Some(_) if x.len().min(y.len()) > 4 => NEAR + 2,
-            _ if similarity(x, y) >= LEAST_SIMILARITY => NEAR + 2,
+        let shorter = x.units.len().min(y.units.len());
+        match x.edits(y, 2) {
+            Some(1) if shorter > 2 && self.domain[a as usize] == self.domain[b as usize] => NEAR + 1,
+            Some(_) if shorter > 4 => NEAR + 2,
+            _ if x.similar(y, LEAST_SIMILARITY) => NEAR + 2,
             _ => DIFFERENT,
         }
     }
@@ -46,6 +47,6 @@ impl Emails {
 /// Lower case, without blanks; `None` where there is no text.
 pub(crate) fn folded(text: &str, out: &mut String) -> bool {
     out.clear();
-    out.extend(text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase));
+    out.extend(text.chars().filter(|c| !c.is_whitespace()).flat_map(lower));
     !out.is_empty()
 }

@@ -2,7 +2,8 @@
 
 use super::{DIFFERENT, NEAR};
 use crate::names::{family_len, fold, is_han};
-use crate::text::{Texts, edits, fold32, hash, similarity};
+use crate::text::lower;
+use crate::text::{Texts, fold32, hash};
 use pinyin::ToPinyin;
 
 pub(crate) const SOUND: u8 = NEAR;
@@ -49,7 +50,8 @@ impl Names {
     }
 
     pub(crate) fn compare(&self, a: u32, b: u32) -> u8 {
-        let (x, y) = (self.texts.get(a), self.texts.get(b));
+        let (text, other) = (self.texts.get(a), self.texts.get(b));
+        let (x, y) = (text.units, other.units);
         let flags = (self.flags[a as usize], self.flags[b as usize]);
         if (flags.0 | flags.1) & MASKED != 0 {
             let (shown, whole) = if flags.0 & MASKED != 0 { (x, y) } else { (y, x) };
@@ -63,7 +65,7 @@ impl Names {
                 return DIFFERENT;
             }
             let turned = x.len() == y.len() && x.len() > 1 && x.iter().rev().eq(y);
-            if turned || (x.len().min(y.len()) > 2 && edits(x, y, 1).is_some()) {
+            if turned || (x.len().min(y.len()) > 2 && text.edits(other, 1).is_some()) {
                 return EDIT;
             }
             return if x.iter().any(|c| y.contains(c)) { CLOSE } else { DIFFERENT };
@@ -72,18 +74,14 @@ impl Names {
         if shorter == 1 || (shorter > 2 && (x.starts_with(y) || y.starts_with(x))) {
             return if x.first() == y.first() { CLOSE } else { DIFFERENT };
         }
-        if shorter > 2 && edits(x, y, 1).is_some() {
+        if shorter > 2 && text.edits(other, 1).is_some() {
             return EDIT;
         }
-        if similarity(x, y) >= LEAST_SIMILARITY || shares_word(x, y) { CLOSE } else { DIFFERENT }
+        if text.similar(other, LEAST_SIMILARITY) || shares_word(x, y) { CLOSE } else { DIFFERENT }
     }
 
     pub(crate) fn masked(&self, value: u32) -> bool {
         self.flags[value as usize] & MASKED != 0
-    }
-
-    pub(crate) fn sound(&self, value: u32) -> u32 {
-        self.sound[value as usize]
     }
 
     pub(crate) fn skeleton(&self, value: u32) -> u32 {
@@ -91,11 +89,11 @@ impl Names {
     }
 
     pub(crate) fn first(&self, value: u32) -> u32 {
-        self.texts.get(value).first().map_or(0, |unit| u32::from(*unit) + 1)
+        self.texts.get(value).units.first().map_or(0, |unit| u32::from(*unit) + 1)
     }
 
     pub(crate) fn last(&self, value: u32) -> u32 {
-        self.texts.get(value).last().map_or(0, |unit| u32::from(*unit) + 1)
+        self.texts.get(value).units.last().map_or(0, |unit| u32::from(*unit) + 1)
     }
 }
 
@@ -145,10 +143,10 @@ pub(crate) fn folded(text: &str, out: &mut String) -> bool {
     out.clear();
     let mut masked = false;
     let mut blank = false;
-    for c in text.chars().flat_map(char::to_lowercase) {
+    for c in text.chars().flat_map(lower) {
         if matches!(c, '*' | '＊' | '●' | '•') {
             masked = true;
-        } else if let Some(c) = fold(c) {
+        } else if let Some(c) = if is_han(c) { Some(c) } else { fold(c) } {
             if blank && !out.is_empty() && !is_han(c) {
                 out.push(' ');
             }
@@ -164,8 +162,11 @@ pub(crate) fn folded(text: &str, out: &mut String) -> bool {
 /// Where a folded whole name is cut: the family name's range, the given name's range.
 pub(crate) fn cut(name: &str) -> (&str, &str) {
     if name.chars().next().is_some_and(is_han) {
-        let head: Vec<char> = name.chars().take(2).collect();
-        let length = family_len(&head);
+        let mut chars = name.chars();
+        let length = match (chars.next(), chars.next()) {
+            (Some(first), Some(second)) => family_len(&[first, second]),
+            _ => 1,
+        };
         let at = name.char_indices().nth(length).map_or(name.len(), |(at, _)| at);
         return (&name[..at], name[at..].trim_start());
     }

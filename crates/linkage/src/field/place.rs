@@ -1,7 +1,7 @@
 //! Places by level: province, city, district, postcode.
 
 use super::{DIFFERENT, NEAR};
-use crate::text::{Texts, edits, fold32, hash, similarity};
+use crate::text::{Texts, fold32, hash};
 
 /// Hashes of province, city, district and postcode; 0 where a level is not told.
 pub(crate) type Levels = [u32; 4];
@@ -41,11 +41,11 @@ impl Places {
         }
         let near_city = || {
             let (x, y) = (self.city.get(a), self.city.get(b));
-            x.len().min(y.len()) > 3 && (edits(x, y, 1).is_some() || similarity(x, y) >= LEAST_SIMILARITY)
+            x.units.len().min(y.units.len()) > 3 && (x.edits(y, 1).is_some() || x.similar(y, LEAST_SIMILARITY))
         };
         let near_code = || {
             let (x, y) = (self.postcode.get(a), self.postcode.get(b));
-            x.len().min(y.len()) > 3 && edits(x, y, 1).is_some()
+            x.units.len().min(y.units.len()) > 3 && x.edits(y, 1).is_some()
         };
         if equal(1) || near_city() || near_code() {
             return NEAR + 1;

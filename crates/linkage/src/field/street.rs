@@ -3,7 +3,7 @@
 
 use super::{DIFFERENT, NEAR};
 use crate::names::is_han;
-use crate::text::{Texts, edits, fold32, hash, similarity};
+use crate::text::{Texts, fold32, hash, lower};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Streets {
@@ -48,11 +48,11 @@ impl Streets {
         }
         let near = same_words || {
             let (x, y) = (self.words.get(a), self.words.get(b));
-            !x.is_empty()
-                && !y.is_empty()
-                && (edits(x, y, (x.len().min(y.len()) / 4).min(2)).is_some()
-                    || similarity(x, y) >= LEAST_SIMILARITY
-                    || half_shared(x, y))
+            let shorter = x.units.len().min(y.units.len());
+            shorter > 0
+                && (x.edits(y, (shorter / 4).min(2)).is_some()
+                    || x.similar(y, LEAST_SIMILARITY)
+                    || half_shared(x.units, y.units))
         };
         match (near, same_number) {
             (true, true) => NEAR + 1,
@@ -70,10 +70,10 @@ fn half_shared(a: &[u16], b: &[u16]) -> bool {
     fn words(text: &[u16]) -> impl Iterator<Item = &[u16]> {
         text.split(|unit| *unit == BLANK).filter(|word| word.len() > 1)
     }
-    let (of_a, of_b) = (words(a).count(), words(b).count());
-    if of_a.min(of_b) < 2 {
+    if !a.contains(&BLANK) || !b.contains(&BLANK) {
         return false;
     }
+    let (of_a, of_b) = (words(a).count(), words(b).count());
     let shared = words(a).filter(|word| words(b).any(|other| other == *word)).count();
     shared >= 2 && 2 * shared >= of_a.max(of_b)
 }
@@ -82,8 +82,8 @@ fn half_shared(a: &[u16], b: &[u16]) -> bool {
 pub(crate) fn folded(text: &str, out: &mut String) -> bool {
     out.clear();
     let mut last = ' ';
-    for c in text.chars().flat_map(char::to_lowercase) {
-        if c.is_alphanumeric() {
+    for c in text.chars().flat_map(lower) {
+        if c.is_ascii_alphanumeric() || is_han(c) || (!c.is_ascii() && c.is_alphanumeric()) {
             // A number is a word of its own, but not among hanzi.
             let parts = last != ' ' && last.is_ascii_digit() != c.is_ascii_digit() && !is_han(last) && !is_han(c);
             if parts {

@@ -37,6 +37,8 @@ pub struct KeyReport {
 const NAMED: usize = 5;
 /// Parts of a key's blocks, by their hash: fixed, so that the number of threads does not show.
 const PARTS: usize = 256;
+/// Bits of a filter for blocks.
+const FILTER: usize = 1 << 22;
 
 pub(crate) struct Blocks<'a> {
     features: &'a Features,
@@ -51,8 +53,22 @@ pub(crate) struct Blocks<'a> {
     active: Vec<AtomicU64>,
 }
 
-/// Which records a run is about: all, or pairs with at least one of these.
-pub(crate) type Only<'a> = Option<&'a [bool]>;
+/// What a run is about where it is not about all pairs: a set of the flags below for each record.
+pub(crate) type Only<'a> = Option<&'a [u8]>;
+/// The record is new, or has other values than before.
+pub(crate) const NEW: u8 = 1;
+/// The record, or what it was before, is no more.
+pub(crate) const GONE: u8 = 2;
+/// The record is as it was and its pairs are scored again.
+pub(crate) const AGAIN: u8 = 4;
+
+/// Whether both records agree in all atoms of a key.
+pub(crate) fn held(key: &Key, features: &Features, a: u32, b: u32) -> bool {
+    key.atoms.iter().all(|atom| {
+        let value = atom.of(features, a);
+        value != 0 && value == atom.of(features, b)
+    })
+}
 
 impl<'a> Blocks<'a> {
     pub(crate) fn new(model: &Model, features: &'a Features, threads: usize) -> Blocks<'a> {
@@ -89,7 +105,7 @@ impl<'a> Blocks<'a> {
     }
 
     /// The hash of a record's block; none where it lacks an atom.
-    fn hash(&self, key: usize, record: u32) -> Option<u64> {
+    pub(crate) fn hash(&self, key: usize, record: u32) -> Option<u64> {
         let row = self.row(record);
         let (mut hash, mut mask) = (key as u64, self.masks[key]);
         while mask != 0 {
@@ -104,9 +120,10 @@ impl<'a> Blocks<'a> {
     }
 
     /// Scores key by key.
-    pub(crate) fn run(&self, model: &Model, bound: &Bound, only: Only) -> Scored {
+    pub(crate) fn run(&self, model: &Model, bound: &Bound, only: Only) -> (Scored, Vec<u32>) {
         let mut scored = Scored::default();
         let mut refused: Vec<Vec<u32>> = vec![vec![]; model.keys.len()];
+        let mut crossed = vec![];
         for (number, key) in model.keys.iter().enumerate() {
             let among = key.splits.map(|of| std::mem::take(&mut refused[of]));
             if among.as_ref().is_some_and(Vec::is_empty) {
@@ -114,6 +131,7 @@ impl<'a> Blocks<'a> {
             }
             let mut done = self.key(number, model, bound, only, among.as_deref());
             scored.edges.append(&mut done.edges);
+            crossed.append(&mut done.crossed);
             // The next that splits the same blocks takes them on.
             if let (Some(of), Some(among)) = (key.splits, among) {
                 refused[of] = among;
@@ -134,21 +152,45 @@ impl<'a> Blocks<'a> {
             refused[number] = done.left;
         }
         scored.edges.sort_unstable_by_key(|edge| (edge.a, edge.b));
-        scored
+        crossed.sort_unstable();
+        crossed.dedup();
+        (scored, crossed)
     }
 
-    fn key(&self, key: usize, model: &Model, bound: &Bound, only: Only, among: Option<&[u32]>) -> Part {
-        let mut blocks: Vec<(u64, u32)> = Vec::new();
+    /// The records of a key by the highest bits of their block's hash; where a run is about some records, only blocks that
+    /// may hold one of these.
+    fn parts(&self, key: usize, only: Only, among: Option<&[u32]>) -> Vec<Vec<(u64, u32)>> {
+        let all = 0..self.features.len() as u32;
+        let touched: Option<Vec<u64>> = only.map(|only| {
+            let mut touched = vec![0u64; FILTER / 64];
+            for record in all.clone().filter(|record| only[*record as usize] != 0) {
+                if let Some(hash) = self.hash(key, record) {
+                    let at = hash as usize % FILTER;
+                    touched[at / 64] |= 1 << (at % 64);
+                }
+            }
+            touched
+        });
+        let may_be = |hash: u64| {
+            let at = hash as usize % FILTER;
+            touched.as_ref().is_none_or(|touched| touched[at / 64] >> (at % 64) & 1 == 1)
+        };
+        let expected = if only.is_some() { 0 } else { among.map_or(self.features.len(), <[u32]>::len) / PARTS * 9 / 8 };
+        let mut parts: Vec<Vec<(u64, u32)>> = (0..PARTS).map(|_| Vec::with_capacity(expected)).collect();
         let mut take = |record: u32| {
-            if let Some(hash) = self.hash(key, record) {
-                blocks.push((hash, record));
+            if let Some(hash) = self.hash(key, record).filter(|hash| may_be(*hash)) {
+                parts[(hash >> 56) as usize].push((hash, record));
             }
         };
         match among {
             Some(records) => records.iter().for_each(|record| take(*record)),
-            None => (0..self.features.len() as u32).for_each(&mut take),
+            None => all.for_each(&mut take),
         }
-        let mut parts = split(blocks);
+        parts
+    }
+
+    fn key(&self, key: usize, model: &Model, bound: &Bound, only: Only, among: Option<&[u32]>) -> Part {
+        let mut parts = self.parts(key, only, among);
         let next = AtomicUsize::new(0);
         let shared: Vec<std::sync::Mutex<Option<Vec<(u64, u32)>>>> =
             parts.drain(..).map(|part| std::sync::Mutex::new(Some(part))).collect();
@@ -180,6 +222,7 @@ impl<'a> Blocks<'a> {
             whole.edges.append(&mut part.edges);
             whole.left.append(&mut part.left);
             whole.refused.append(&mut part.refused);
+            whole.crossed.append(&mut part.crossed);
             whole.compared += part.compared;
             whole.found += part.found;
             whole.refused_blocks += part.refused_blocks;
@@ -189,15 +232,27 @@ impl<'a> Blocks<'a> {
     }
 
     fn part(&self, key: usize, model: &Model, bound: &Bound, only: Only, mut part: Vec<(u64, u32)>) -> Part {
+        drop_single(&mut part);
         part.sort_unstable();
         let mut done = Part::default();
+        let most = model.most_in_block as usize;
+        let flags = |record: u32| only.map_or(0, |only| only[record as usize]);
         for block in part.chunk_by(|a, b| a.0 == b.0).filter(|block| block.len() > 1) {
-            done.largest = done.largest.max(block.len() as u64);
-            if block.len() > model.most_in_block as usize {
-                done.refused_blocks += 1;
+            let count = |flag: u8| block.iter().filter(|(_, record)| flags(*record) & flag != 0).count();
+            let (now, before) = match only {
+                None => (block.len(), block.len()),
+                Some(_) => (block.len() - count(GONE), block.len() - count(NEW)),
+            };
+            if (now > most) != (before > most) {
+                let others = block.iter().filter(|(_, record)| flags(*record) == 0);
+                done.crossed.extend(others.map(|(_, record)| *record));
+            }
+            done.largest = done.largest.max(now as u64);
+            if now > most {
                 let lowest = block.iter().map(|(_, record)| (self.features.keys[*record as usize], *record)).min();
                 let example = lowest.map_or(0, |(_, record)| record);
-                done.refused.push(Refused { records: block.len() as u64, example });
+                done.refused_blocks += 1;
+                done.refused.push(Refused { records: now as u64, example });
                 done.left.extend(block.iter().map(|(_, record)| *record));
                 continue;
             }
@@ -216,12 +271,13 @@ impl<'a> Blocks<'a> {
             let row = self.row(*a);
             let earlier = self.active[*a as usize].load(Ordering::Relaxed) & ((1 << key) - 1);
             for (_, b) in &block[at + 1..] {
-                if only.is_some_and(|only| !only[*a as usize] && !only[*b as usize]) {
-                    continue;
+                if let Some(only) = only {
+                    let both = (only[*a as usize], only[*b as usize]);
+                    if (both.0 | both.1) & GONE != 0 || (both.0 | both.1) & (NEW | AGAIN) == 0 {
+                        continue;
+                    }
                 }
-                if model.between_sources
-                    && self.features.sources[*a as usize] == self.features.sources[*b as usize]
-                {
+                if model.between_sources && self.features.sources[*a as usize] == self.features.sources[*b as usize] {
                     continue;
                 }
                 let seen = earlier & self.active[*b as usize].load(Ordering::Relaxed);
@@ -232,7 +288,7 @@ impl<'a> Blocks<'a> {
                 let bits = bound.prior + bound.evidence(*a, *b, &mut levels);
                 if bits >= least {
                     done.found += 1;
-                    done.edges.push(Edge { a: *a, b: *b, bits });
+                    done.edges.push(Edge { a: *a.min(b), b: *a.max(b), bits });
                 }
             }
         }
@@ -255,18 +311,20 @@ impl<'a> Blocks<'a> {
     }
 }
 
-/// Records by the highest bits of their block's hash.
-fn split(blocks: Vec<(u64, u32)>) -> Vec<Vec<(u64, u32)>> {
-    let mut sizes = [0usize; PARTS];
-    let part = |hash: u64| (hash >> 56) as usize;
-    for (hash, _) in &blocks {
-        sizes[part(*hash)] += 1;
+/// Leaves out most records that are alone in their block, without sorting: those whose hash's low bits come once.
+fn drop_single(part: &mut Vec<(u64, u32)>) {
+    let bits = (part.len() * 8).next_power_of_two().max(64);
+    let (mut once, mut twice) = (vec![0u64; bits / 64], vec![0u64; bits / 64]);
+    for (hash, _) in &*part {
+        let at = *hash as usize & (bits - 1);
+        let bit = 1 << (at % 64);
+        twice[at / 64] |= once[at / 64] & bit;
+        once[at / 64] |= bit;
     }
-    let mut parts: Vec<Vec<(u64, u32)>> = sizes.iter().map(|size| Vec::with_capacity(*size)).collect();
-    for (hash, record) in blocks {
-        parts[part(hash)].push((hash, record));
-    }
-    parts
+    part.retain(|(hash, _)| {
+        let at = *hash as usize & (bits - 1);
+        twice[at / 64] >> (at % 64) & 1 == 1
+    });
 }
 
 /// What one part of a key's blocks gave.
@@ -280,4 +338,6 @@ struct Part {
     refused: Vec<Refused>,
     /// Records of refused blocks.
     left: Vec<u32>,
+    /// Of blocks that have become too large, or are so no more: records that are as they were.
+    crossed: Vec<u32>,
 }

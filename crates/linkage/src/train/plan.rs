@@ -30,7 +30,7 @@ const COSTED: usize = 20_000;
 const MOST_KEYS: usize = 20;
 const SPLITS: usize = 2;
 /// Hashing and sorting the records for one more key costs as much as so many comparisons per record.
-const COST_OF_KEY: f64 = 0.4;
+const COST_OF_KEY: f64 = 1.0;
 /// A key that finds less than this share of the matches is not worth its keep.
 const LEAST_GAIN: f64 = 2e-4;
 

@@ -31,9 +31,10 @@ pub(super) fn sample(features: &Features, between: bool, frequent: &[Frequencies
     let random = random(features, between);
     found.add(features, random, 0, None, 0.0);
     let size = features.len() as f64;
+    let looked_at: Vec<Vec<u32>> = (0..features.fields().len()).map(|field| some_values(features, field)).collect();
     let fields: Vec<usize> = (0..features.fields().len()).filter(|field| frequent[*field].records > 0).collect();
     for field in &fields {
-        let mut drawn = agreeing(features, between, 1 << field, OF_ONE, true);
+        let mut drawn = agreeing(features, &looked_at, between, 1 << field, OF_ONE, true);
         for (at, (pairs, total)) in drawn.iter_mut().enumerate() {
             found.add(features, std::mem::take(pairs), 1 << field, Some(at), *total);
         }
@@ -43,7 +44,7 @@ pub(super) fn sample(features: &Features, between: bool, frequent: &[Frequencies
     for (at, first) in fields.iter().enumerate() {
         for second in &fields[at + 1..] {
             let mask = 1 << **first | 1 << **second;
-            if let Some((pairs, total)) = agreeing(features, between, mask, OF_TWO, false).pop()
+            if let Some((pairs, total)) = agreeing(features, &looked_at, between, mask, OF_TWO, false).pop()
                 && total <= MOST_PER_RECORD * size
             {
                 found.add(features, pairs, mask, None, total);
@@ -115,25 +116,39 @@ fn random(features: &Features, between: bool) -> Vec<(u32, u32)> {
     pairs
 }
 
+/// One of so many values of a field is looked at.
+fn parts(features: &Features) -> u64 {
+    (features.len() / LOOKED_AT).max(1) as u64
+}
+
+/// The records whose value of a field is one of those looked at.
+fn some_values(features: &Features, field: usize) -> Vec<u32> {
+    let parts = parts(features);
+    let chosen: Vec<bool> = features.hashes(field).iter().map(|hash| mix(*hash) % parts == 0).collect();
+    let of = |record: &u32| features.row(*record)[field] as usize;
+    (0..features.len() as u32).filter(|record| of(record) != 0 && chosen[of(record)]).collect()
+}
+
 /// Pairs that agree in these fields, and how many there are of them; by class of frequency, or all in one.
 fn agreeing(
     features: &Features,
+    looked_at: &[Vec<u32>],
     between: bool,
     fields: u32,
     most: usize,
     by_class: bool,
 ) -> Vec<(Vec<(u32, u32)>, f64)> {
     let list: Vec<usize> = (0..MOST_FIELDS).filter(|field| fields >> field & 1 == 1).collect();
-    let parts = (features.len() / LOOKED_AT).max(1) as u64;
+    let parts = parts(features);
+    let Some(most_values) = list.iter().max_by_key(|field| (features.hashes(**field).len(), **field)) else {
+        return vec![];
+    };
     let mut records: Vec<(u64, u64, u32)> = Vec::new();
-    for record in 0..features.len() as u32 {
-        let row = features.row(record);
-        if list.iter().any(|field| row[*field] == 0) {
-            continue;
-        }
-        let hash = list.iter().fold(0, |hash, field| mix(hash ^ features.hashes(*field)[row[*field] as usize]));
-        if hash % parts == 0 && !list.iter().any(|field| features.hidden(*field, row[*field])) {
-            records.push((hash, features.keys[record as usize], record));
+    for record in &looked_at[*most_values] {
+        let row = features.row(*record);
+        if list.iter().all(|field| row[*field] != 0 && !features.hidden(*field, row[*field])) {
+            let hash = list.iter().fold(0, |hash, field| mix(hash ^ features.hashes(*field)[row[*field] as usize]));
+            records.push((hash, features.keys[*record as usize], *record));
         }
     }
     records.sort_unstable();
