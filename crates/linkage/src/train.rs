@@ -90,7 +90,7 @@ pub fn train(features: &Features, options: &Options) -> Model {
         records: features.len() as u64,
     };
     let draws = plan::matches(features, &sample, &estimate, &means);
-    (model.keys, model.coverage) = plan::plan(features, &draws, options);
+    (model.keys, model.coverage) = plan::plan(features, &draws, estimate.matches, options);
     model
 }
 

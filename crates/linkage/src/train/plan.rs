@@ -31,6 +31,8 @@ const MOST_KEYS: usize = 20;
 const SPLITS: usize = 2;
 /// Hashing and sorting the records for one more key costs as much as so many comparisons per record.
 const COST_OF_KEY: f64 = 1.0;
+/// Beyond the comparisons that are free, a key must find a match for so many.
+const MOST_PER_MATCH: f64 = 500.0;
 /// A key that finds less than this share of the matches is not worth its keep.
 const LEAST_GAIN: f64 = 2e-4;
 
@@ -126,7 +128,7 @@ struct Candidate {
 }
 
 /// The keys, cheapest first, each followed later by those that split its blocks; and the share of the matches they find.
-pub(super) fn plan(features: &Features, draws: &[Draw], options: &Options) -> (Vec<Key>, f64) {
+pub(super) fn plan(features: &Features, draws: &[Draw], matches: f64, options: &Options) -> (Vec<Key>, f64) {
     let atoms = Atom::all(features);
     let size = features.len() as f64;
     let total: f64 = draws.iter().map(|draw| draw.weight).sum();
@@ -182,7 +184,7 @@ pub(super) fn plan(features: &Features, draws: &[Draw], options: &Options) -> (V
     for list in triples {
         consider(list, &mut too_dear);
     }
-    let (chosen, covered) = choose(&candidates, draws, budget, size, total);
+    let (chosen, covered) = choose(&candidates, draws, matches / total, &Purse { budget, free: options.comparisons, size });
     let mut keys: Vec<Key> = chosen
         .iter()
         .map(|at| Key { atoms: candidates[*at].atoms.iter().map(|atom| atoms[*atom]).collect(), splits: None })
@@ -193,20 +195,31 @@ pub(super) fn plan(features: &Features, draws: &[Draw], options: &Options) -> (V
     (keys, covered / total)
 }
 
-/// Greedily by matches per cost; then the cheapest first.
-fn choose(candidates: &[Candidate], draws: &[Draw], budget: f64, size: f64, total: f64) -> (Vec<usize>, f64) {
+/// What comparisons may cost.
+struct Purse {
+    budget: f64,
+    free: f64,
+    /// How many records there are.
+    size: f64,
+}
+
+/// Greedily by matches per cost; then the cheapest first. A draw stands for `each` matches.
+fn choose(candidates: &[Candidate], draws: &[Draw], each: f64, purse: &Purse) -> (Vec<usize>, f64) {
+    let total: f64 = draws.iter().map(|draw| draw.weight).sum();
     let mut left: Vec<&Draw> = draws.iter().filter(|draw| draw.weight > 0.0).collect();
     let (mut chosen, mut spent, mut covered): (Vec<usize>, f64, f64) = (vec![], 0.0, 0.0);
     while chosen.len() < MOST_KEYS {
         let mut best: Option<(f64, f64, usize)> = None;
         for (at, candidate) in candidates.iter().enumerate() {
-            if spent + candidate.cost > budget || chosen.contains(&at) {
+            let after = spent + candidate.cost;
+            if after > purse.budget || chosen.contains(&at) {
                 continue;
             }
             let mask = candidate.mask;
             let gain: f64 = left.iter().filter(|draw| draw.equal & mask == mask).map(|draw| draw.weight).sum();
-            let worth = gain / (candidate.cost + COST_OF_KEY * size);
-            if gain >= LEAST_GAIN * total && best.is_none_or(|(most, ..)| worth > most) {
+            let pays = after <= purse.free || gain * each * MOST_PER_MATCH >= candidate.cost;
+            let worth = gain / (candidate.cost + COST_OF_KEY * purse.size);
+            if pays && gain >= LEAST_GAIN * total && best.is_none_or(|(most, ..)| worth > most) {
                 best = Some((worth, gain, at));
             }
         }
