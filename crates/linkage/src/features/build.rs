@@ -1,6 +1,7 @@
 //! From raw normalised values to rows of numbers.
 
 use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use super::{BIRTHDAY, CODES, EMAIL, FAMILY, Features, Field, GENDER, GIVEN, PHONE, PLACE, STREET, Values};
 use crate::field::birthday::{self, Birthday};
@@ -38,9 +39,9 @@ pub struct Party<'a> {
     pub identifiers: &'a [(usize, &'a str)],
 }
 
-/// Numbers for values, by their hash.
+/// Numbers for values, by their hash. The table holds the hashes too: a look-up touches one place in memory.
 struct Interner {
-    table: HashTable<u32>,
+    table: HashTable<(u64, u32)>,
     hashes: Vec<u64>,
 }
 
@@ -51,15 +52,15 @@ impl Interner {
 
     /// The value's number, and whether it is new.
     fn number(&mut self, hash: u64) -> (u32, bool) {
-        let hashes = &self.hashes;
-        if let Some(number) = self.table.find(hash, |number| hashes[*number as usize] == hash) {
-            return (*number, false);
+        let next = self.hashes.len() as u32;
+        match self.table.entry(hash, |(other, _)| *other == hash, |(other, _)| *other) {
+            Entry::Occupied(known) => (known.get().1, false),
+            Entry::Vacant(place) => {
+                place.insert((hash, next));
+                self.hashes.push(hash);
+                (next, true)
+            }
         }
-        let number = self.hashes.len() as u32;
-        self.hashes.push(hash);
-        let hashes = &self.hashes;
-        self.table.insert_unique(hash, number, |number| hashes[*number as usize]);
-        (number, true)
     }
 }
 

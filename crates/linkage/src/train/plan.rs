@@ -32,7 +32,7 @@ const SPLITS: usize = 2;
 /// Hashing and sorting the records for one more key costs as much as so many comparisons per record.
 const COST_OF_KEY: f64 = 1.0;
 /// Beyond the comparisons that are free, a key must find a match for so many.
-const MOST_PER_MATCH: f64 = 500.0;
+const MOST_PER_MATCH: f64 = 100.0;
 /// A key that finds less than this share of the matches is not worth its keep.
 const LEAST_GAIN: f64 = 2e-4;
 
