@@ -113,6 +113,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             eprintln!("  m {}\n  u {}", shown(&comparison.m), shown(&comparison.u));
             eprintln!("  strangers {:.4?} rest {:.1} frequent {}", comparison.strangers, comparison.rest, comparison.frequent.len());
         }
+        for generic in model.generic(&features) {
+            eprintln!("generic {generic:?}");
+        }
         eprintln!("prior {:.2} matches {:.0} coverage {:.4}", model.prior, model.matches, model.coverage);
     }
     let begun = cpu();

@@ -71,7 +71,8 @@ pub fn explain(model: &Model, features: &Features, a: u32, b: u32) -> Explanatio
             frequency: equal.then(frequency),
         }
     });
-    let keys = model.keys.iter().filter(|key| held(key, features, a, b)).cloned().collect();
+    let excluded = model.excluded(features);
+    let keys = model.keys.iter().filter(|key| held(key, features, &excluded, a, b)).cloned().collect();
     Explanation {
         prior: model.prior,
         evidence: evidence.collect(),

@@ -46,6 +46,16 @@ pub(crate) struct Values {
     pub hashes: Vec<Vec<u64>>,
 }
 
+/// Values that are as good as missing: those that strangers share, by field and value. A field without any has no list.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Excluded(pub Vec<Vec<bool>>);
+
+impl Excluded {
+    pub(crate) fn has(&self, field: usize, value: u32) -> bool {
+        self.0.get(field).and_then(|values| values.get(value as usize)).is_some_and(|excluded| *excluded)
+    }
+}
+
 /// Records, numbered in the order in which they were pushed.
 #[derive(Debug, Clone)]
 pub struct Features {
@@ -78,6 +88,12 @@ impl Features {
         &self.rows[record as usize * width..][..width]
     }
 
+    /// A record's value of a field; 0 if it is missing or excluded.
+    pub(crate) fn value(&self, excluded: &Excluded, record: u32, field: usize) -> u32 {
+        let value = self.row(record)[field];
+        if excluded.has(field, value) { 0 } else { value }
+    }
+
     /// The values of a field; those of family names are those of given names.
     pub(crate) fn list(field: usize) -> usize {
         if field == FAMILY { GIVEN } else { field }
@@ -88,12 +104,19 @@ impl Features {
     }
 
     /// The levels of two records, one per field. An equal value gets the class that `class` gives it.
-    pub(crate) fn levels(&self, a: u32, b: u32, class: impl Fn(usize, u32) -> u8, out: &mut [u8]) {
+    pub(crate) fn levels(
+        &self,
+        a: u32,
+        b: u32,
+        excluded: &Excluded,
+        class: impl Fn(usize, u32) -> u8,
+        out: &mut [u8],
+    ) {
         let (x, y) = (self.row(a), self.row(b));
         let values = &self.values;
         for (field, level) in out.iter_mut().enumerate().take(x.len()) {
             let (v, w) = (x[field], y[field]);
-            *level = if v == 0 || w == 0 {
+            *level = if v == 0 || w == 0 || excluded.has(field, v) || excluded.has(field, w) {
                 MISSING
             } else if v == w && !self.hidden(field, v) {
                 class(field, v)

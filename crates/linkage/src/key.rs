@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::features::{BIRTHDAY, CODES, EMAIL, FAMILY, Features, GIVEN, PHONE, PLACE, STREET};
+use crate::features::{BIRTHDAY, CODES, EMAIL, Excluded, FAMILY, Features, GIVEN, PHONE, PLACE, STREET};
 use crate::field::phone;
 use crate::text::{fold32, mix};
 
@@ -92,12 +92,13 @@ impl Atom {
         }
     }
 
-    pub(crate) fn of(self, features: &Features, record: u32) -> u32 {
+    pub(crate) fn of(self, features: &Features, excluded: &Excluded, record: u32) -> u32 {
+        let value = |field: usize| features.value(excluded, record, field);
         let row = features.row(record);
         let values = &features.values;
         let given = || Some(row[GIVEN]).filter(|value| *value != 0 && !values.names.masked(*value));
         let family = || Some(row[FAMILY]).filter(|value| *value != 0 && !values.names.masked(*value));
-        let hashed = |field: usize| match row[field] {
+        let hashed = |field: usize| match value(field) {
             0 => 0,
             value => fold32(features.hashes(field)[value as usize]),
         };
@@ -108,7 +109,7 @@ impl Atom {
             0 => 0,
             value => values.places.levels(value)[level],
         };
-        let number = || values.phones[row[PHONE] as usize];
+        let number = || values.phones[value(PHONE) as usize];
         match self {
             Atom::Name => match (given(), family()) {
                 (Some(_), Some(_)) => either(hashed(GIVEN), hashed(FAMILY)),
@@ -146,7 +147,7 @@ impl Atom {
             Atom::PhoneFront => spread(phone::front(number())),
             Atom::PhoneBack => spread(phone::back(number())),
             Atom::Email => hashed(EMAIL),
-            Atom::EmailLocal => match row[EMAIL] {
+            Atom::EmailLocal => match value(EMAIL) {
                 0 => 0,
                 value => values.emails.local(value),
             },
@@ -165,11 +166,11 @@ impl Atom {
             Atom::Code(code) => hashed(CODES + usize::from(code)),
             Atom::CodeHead(code) => {
                 let field = CODES + usize::from(code);
-                values.codes[usize::from(code)].half(row[field], 0)
+                values.codes[usize::from(code)].half(value(field), 0)
             }
             Atom::CodeTail(code) => {
                 let field = CODES + usize::from(code);
-                values.codes[usize::from(code)].half(row[field], 1)
+                values.codes[usize::from(code)].half(value(field), 1)
             }
         }
     }

@@ -5,10 +5,10 @@
 //! person. For equal values `u` is that of the value: `(n - 1) / (N - 1)` for a value that `n` of `N` records have, times the
 //! share of the pairs that agree in a value so frequent and are of two persons. A missing value weighs nothing.
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
-use crate::features::{Features, Field};
+use crate::features::{Excluded, Features, Field};
 use crate::field::{CLASSES, DIFFERENT, Kind, LEVELS, MOST_FIELDS, NEAR};
 use crate::key::Key;
 
@@ -37,6 +37,9 @@ pub struct Comparison {
     pub known: f64,
     /// By class of frequency: of the pairs that agree in such a value, the share that is of two persons.
     pub strangers: [f64; CLASSES],
+    /// Values of this class of frequency, and of higher ones, are shared by strangers (a till's phone, `test@test.com`): they are
+    /// taken as missing.
+    pub generic: Option<u8>,
     /// How many records have a value.
     pub records: u64,
     /// Hashes of the most frequent values, sorted, and how many records have them.
@@ -110,10 +113,60 @@ pub fn probability(bits: f64) -> f64 {
     1.0 / (1.0 + (-bits).exp2())
 }
 
+/// A value that is taken as missing because strangers share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generic {
+    /// The comparison's name.
+    pub name: String,
+    /// How many of the records have it.
+    pub records: u32,
+    /// One of them: the one with the lowest key hash.
+    pub example: u32,
+}
+
+impl Model {
+    pub(crate) fn excluded(&self, features: &Features) -> Excluded {
+        let of_field = |(field, comparison): (usize, &Comparison)| {
+            let Some(from) = comparison.generic else { return vec![] };
+            let shared: HashSet<u64> =
+                comparison.frequent.iter().filter(|(_, n)| class(f64::from(*n)) >= from).map(|(hash, _)| *hash).collect();
+            if shared.is_empty() {
+                return vec![];
+            }
+            features.hashes(field).iter().map(|hash| shared.contains(hash)).collect()
+        };
+        Excluded(self.comparisons.iter().enumerate().map(of_field).collect())
+    }
+
+    /// The values that the model takes as missing, the most frequent first.
+    pub fn generic(&self, features: &Features) -> Vec<Generic> {
+        let excluded = self.excluded(features);
+        let mut found: Vec<Generic> = vec![];
+        for (field, values) in excluded.0.iter().enumerate().filter(|(_, values)| !values.is_empty()) {
+            let mut lowest: HashMap<u32, (u64, u32)> = HashMap::new();
+            for record in 0..features.len() as u32 {
+                let value = features.row(record)[field];
+                if values[value as usize] {
+                    let own = (features.keys[record as usize], record);
+                    lowest.entry(value).and_modify(|least| *least = own.min(*least)).or_insert(own);
+                }
+            }
+            found.extend(lowest.into_iter().map(|(value, (_, example))| Generic {
+                name: self.comparisons[field].name.clone(),
+                records: features.counts[field][value as usize],
+                example,
+            }));
+        }
+        found.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| (&a.name, a.example).cmp(&(&b.name, b.example))));
+        found
+    }
+}
+
 /// A model's weights by the numbers that the values have in some features.
 pub(crate) struct Bound<'a> {
     pub features: &'a Features,
     pub prior: f32,
+    excluded: Excluded,
     /// By field and value: the class of its frequency.
     classes: Vec<Vec<u8>>,
     /// By field and value: bits of agreement in it.
@@ -124,7 +177,9 @@ pub(crate) struct Bound<'a> {
 
 impl<'a> Bound<'a> {
     pub(crate) fn new(model: &Model, features: &'a Features) -> Bound<'a> {
-        let mut bound = Bound { features, prior: model.prior as f32, classes: vec![], equal: vec![], levels: vec![] };
+        let excluded = model.excluded(features);
+        let prior = model.prior as f32;
+        let mut bound = Bound { features, prior, excluded, classes: vec![], equal: vec![], levels: vec![] };
         for (field, comparison) in model.comparisons.iter().enumerate() {
             let frequent: HashMap<u64, u32> = comparison.frequent.iter().copied().collect();
             let rest = (class(comparison.rest), comparison.weight_equal(comparison.rest) as f32);
@@ -152,7 +207,7 @@ impl<'a> Bound<'a> {
 
     /// Bits for a pair to be of one person without the prior, and its levels.
     pub(crate) fn evidence(&self, a: u32, b: u32, levels: &mut [u8]) -> f32 {
-        self.features.levels(a, b, |field, value| self.classes[field][value as usize], levels);
+        self.features.levels(a, b, &self.excluded, |field, value| self.classes[field][value as usize], levels);
         let row = self.features.row(a);
         let mut bits = 0.0;
         for (field, level) in levels.iter().enumerate().take(row.len()) {
@@ -168,7 +223,7 @@ impl<'a> Bound<'a> {
         for a in of_a {
             let row = self.features.row(*a);
             for b in of_b {
-                self.features.levels(*a, *b, |field, value| self.classes[field][value as usize], &mut levels);
+                self.features.levels(*a, *b, &self.excluded, |field, value| self.classes[field][value as usize], &mut levels);
                 for (field, (level, sum)) in levels.iter().zip(&mut sums).enumerate().take(row.len()) {
                     if *level != 0 {
                         sum.0 += self.of_level(field, *level, row[field]);

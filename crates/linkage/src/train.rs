@@ -6,8 +6,8 @@ mod sample;
 
 pub use em::{Estimate, Source, estimate};
 
-use crate::features::Features;
-use crate::field::{CLASSES, MOST_FIELDS};
+use crate::features::{Excluded, Features};
+use crate::field::{CLASSES, Kind, MOST_FIELDS};
 use crate::model::{Comparison, MOST_FREQUENT, Model, VERSION, class};
 
 /// What a training is asked for. The default suits records of any size and kind.
@@ -47,10 +47,11 @@ pub(crate) struct Frequencies {
     pub pairs: [f64; CLASSES],
 }
 
-fn frequencies(features: &Features, field: usize) -> Frequencies {
+fn frequencies(features: &Features, excluded: &Excluded, field: usize) -> Frequencies {
     let mut found = Frequencies::default();
     let mut records = [0.0; CLASSES];
-    for count in features.counts[field].iter().skip(1).filter(|count| **count > 0) {
+    let told = |(value, count): &(usize, &u32)| *value > 0 && **count > 0 && !excluded.has(field, *value as u32);
+    for (_, count) in features.counts[field].iter().enumerate().filter(told) {
         let (n, at) = (f64::from(*count), usize::from(class(f64::from(*count))) - 1);
         found.records += u64::from(*count);
         records[at] += n;
@@ -66,18 +67,36 @@ fn frequencies(features: &Features, field: usize) -> Frequencies {
 }
 
 /// A model for these records. Needs no labels.
+///
+/// Values that strangers share are known once a model is there: if there are any, a second one is made without them.
 pub fn train(features: &Features, options: &Options) -> Model {
+    let (model, sample, estimate, means) = fit(features, Excluded::default(), options);
+    let excluded = model.excluded(features);
+    if excluded.0.iter().all(Vec::is_empty) {
+        return finish(features, model, &sample, &estimate, &means, options);
+    }
+    drop(sample);
+    let (mut again, sample, estimate, means) = fit(features, excluded, options);
+    for (comparison, first) in again.comparisons.iter_mut().zip(model.comparisons) {
+        comparison.generic = first.generic;
+    }
+    finish(features, again, &sample, &estimate, &means, options)
+}
+
+type Fit = (Model, sample::Sample, Estimate, Vec<[f64; CLASSES]>);
+
+/// A model without keys.
+fn fit(features: &Features, excluded: Excluded, options: &Options) -> Fit {
     let width = features.fields().len();
-    let frequent: Vec<Frequencies> = (0..width).map(|field| frequencies(features, field)).collect();
-    let sample = sample::sample(features, options.between_sources, &frequent);
+    let frequent: Vec<Frequencies> = (0..width).map(|field| frequencies(features, &excluded, field)).collect();
+    let sample = sample::sample(features, excluded, options.between_sources, &frequent);
     let means: Vec<[f64; CLASSES]> = frequent.iter().map(|of| of.mean).collect();
     let kinds: Vec<_> = features.fields().iter().map(|field| field.kind).collect();
     let estimate = estimate(&sample.sources, &kinds, &means, sample.all_pairs);
-    let comparisons = (0..width)
-        .map(|field| comparison(features, field, frequent[field].records, &estimate))
-        .collect();
+    let comparisons =
+        (0..width).map(|field| comparison(features, field, &frequent[field], &estimate)).collect();
     let share = (estimate.matches / sample.all_pairs).clamp(1e-15, 0.5);
-    let mut model = Model {
+    let model = Model {
         version: VERSION,
         comparisons,
         prior: (share / (1.0 - share)).log2(),
@@ -89,12 +108,41 @@ pub fn train(features: &Features, options: &Options) -> Model {
         matches: estimate.matches,
         records: features.len() as u64,
     };
-    let draws = plan::matches(features, &sample, &estimate, &means);
-    (model.keys, model.coverage) = plan::plan(features, &draws, estimate.matches, options);
+    (model, sample, estimate, means)
+}
+
+fn finish(
+    features: &Features,
+    mut model: Model,
+    sample: &sample::Sample,
+    estimate: &Estimate,
+    means: &[[f64; CLASSES]],
+    options: &Options,
+) -> Model {
+    let draws = plan::matches(features, sample, estimate, means);
+    (model.keys, model.coverage) = plan::plan(features, &sample.excluded, &draws, estimate.matches, options);
     model
 }
 
-fn comparison(features: &Features, field: usize, records: u64, estimate: &Estimate) -> Comparison {
+/// In a field of identifiers, a class of values is generic if of the pairs that share one at least so many are strangers…
+const GENERIC: f64 = 0.95;
+/// …while of those that share a rarer value no more than so many are.
+const IDENTIFYING: f64 = 0.5;
+
+/// The lowest class of an identifier's values that say nothing about who has them.
+fn generic(kind: Kind, frequent: &Frequencies, strangers: &[f64; CLASSES]) -> Option<u8> {
+    if !matches!(kind, Kind::Phone | Kind::Email | Kind::Code) {
+        return None;
+    }
+    let seen = |at: &usize| frequent.pairs[*at] > 0.0;
+    let identifying = (0..CLASSES).filter(seen).find(|at| strangers[*at] <= IDENTIFYING)?;
+    let lowest = (identifying + 1..CLASSES).filter(seen).find(|at| strangers[*at] >= GENERIC)?;
+    // What is more frequent than a generic value is no better.
+    Some(lowest as u8 + 1)
+}
+
+fn comparison(features: &Features, field: usize, frequencies: &Frequencies, estimate: &Estimate) -> Comparison {
+    let records: u64 = features.counts[field].iter().skip(1).map(|count| u64::from(*count)).sum();
     let counts = &features.counts[field];
     let mut by_count: Vec<(u32, u64)> = features
         .hashes(field)
@@ -123,7 +171,8 @@ fn comparison(features: &Features, field: usize, records: u64, estimate: &Estima
         u: estimate.u[field],
         known: estimate.known[field],
         strangers: estimate.strangers[field],
-        records,
+        generic: generic(features.fields()[field].kind, frequencies, &estimate.strangers[field]),
+        records: frequencies.records,
         frequent,
         rest: if left > 0.5 { ((all - kept.1) / left).max(1.0) } else { 1.0 },
     }

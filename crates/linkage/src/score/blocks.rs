@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::{Edge, Scored};
-use crate::features::Features;
+use crate::features::{Excluded, Features};
 use crate::field::MOST_FIELDS;
 use crate::key::{Atom, Key};
 use crate::model::{Bound, Model};
@@ -63,10 +63,10 @@ pub(crate) const GONE: u8 = 2;
 pub(crate) const AGAIN: u8 = 4;
 
 /// Whether both records agree in all atoms of a key.
-pub(crate) fn held(key: &Key, features: &Features, a: u32, b: u32) -> bool {
+pub(crate) fn held(key: &Key, features: &Features, excluded: &Excluded, a: u32, b: u32) -> bool {
     key.atoms.iter().all(|atom| {
-        let value = atom.of(features, a);
-        value != 0 && value == atom.of(features, b)
+        let value = atom.of(features, excluded, a);
+        value != 0 && value == atom.of(features, excluded, b)
     })
 }
 
@@ -80,17 +80,18 @@ impl<'a> Blocks<'a> {
         let masks =
             model.keys.iter().map(|key| key.atoms.iter().fold(0, |mask, atom| mask | 1u64 << place(atom))).collect();
         let width = used.len();
+        let excluded = model.excluded(features);
         let mut atoms = vec![0u32; width * features.len()];
         let threads = threads.max(1);
         let chunk = features.len().div_ceil(threads).max(1);
         std::thread::scope(|scope| {
             for (number, rows) in atoms.chunks_mut((chunk * width).max(1)).enumerate() {
-                let used = &used;
+                let (used, excluded) = (&used, &excluded);
                 scope.spawn(move || {
                     for (at, row) in rows.chunks_mut(width).enumerate() {
                         let record = (number * chunk + at) as u32;
                         for (value, atom) in row.iter_mut().zip(used) {
-                            *value = atom.of(features, record);
+                            *value = atom.of(features, excluded, record);
                         }
                     }
                 });

@@ -7,7 +7,7 @@
 use super::em::{Estimate, posterior};
 use super::sample::Sample;
 use super::{Levels, Options};
-use crate::features::{Features, level_of, packed};
+use crate::features::{Excluded, Features, level_of, packed};
 use crate::field::{CLASSES, MOST_FIELDS};
 use crate::key::{Atom, Key};
 use crate::model::{class, probability};
@@ -93,7 +93,7 @@ fn outcomes(
         for (a, b) in pairs {
             let mut levels: Levels = [0; MOST_FIELDS];
             let by_count = |field: usize, value: u32| class(f64::from(features.counts[field][value as usize]));
-            features.levels(*a, *b, by_count, &mut levels);
+            features.levels(*a, *b, &sample.excluded, by_count, &mut levels);
             let pattern = packed(&levels);
             posteriors.push((posterior(ratios, source.agree, pattern, odds), *a, *b, pattern));
         }
@@ -110,8 +110,8 @@ fn outcomes(
         next += step;
         let mut equal = 0;
         for (at, atom) in &of_group {
-            let value = atom.of(features, a);
-            if value != 0 && value == atom.of(features, b) {
+            let value = atom.of(features, &sample.excluded, a);
+            if value != 0 && value == atom.of(features, &sample.excluded, b) {
                 equal |= 1u64 << at;
             }
         }
@@ -128,7 +128,7 @@ struct Candidate {
 }
 
 /// The keys, cheapest first, each followed later by those that split its blocks; and the share of the matches they find.
-pub(super) fn plan(features: &Features, draws: &[Draw], matches: f64, options: &Options) -> (Vec<Key>, f64) {
+pub(super) fn plan(features: &Features, excluded: &Excluded, draws: &[Draw], matches: f64, options: &Options) -> (Vec<Key>, f64) {
     let atoms = Atom::all(features);
     let size = features.len() as f64;
     let total: f64 = draws.iter().map(|draw| draw.weight).sum();
@@ -139,7 +139,7 @@ pub(super) fn plan(features: &Features, draws: &[Draw], matches: f64, options: &
         draws.iter().filter(|draw| draw.equal & mask == mask).map(|draw| draw.weight).sum()
     };
     let budget = (options.comparisons_per_record * size).max(options.comparisons);
-    let costed = Costed::new(features, &atoms);
+    let costed = Costed::new(features, excluded, &atoms);
     let mut candidates: Vec<Candidate> = vec![];
     let mut too_dear: Vec<(f64, Vec<usize>, u64)> = vec![];
     let mut consider = |list: Vec<usize>, too_dear: &mut Vec<(f64, Vec<usize>, u64)>| {
@@ -264,7 +264,7 @@ struct Costed {
 }
 
 impl Costed {
-    fn new(features: &Features, atoms: &[Atom]) -> Costed {
+    fn new(features: &Features, excluded: &Excluded, atoms: &[Atom]) -> Costed {
         let mut hashed: Vec<(u64, u32)> =
             features.keys.iter().enumerate().map(|(record, key)| (mix(*key ^ 0x5eed), record as u32)).collect();
         if hashed.len() > COSTED {
@@ -272,7 +272,7 @@ impl Costed {
             hashed.truncate(COSTED);
         }
         let values: Vec<Vec<u32>> =
-            atoms.iter().map(|atom| hashed.iter().map(|(_, record)| atom.of(features, *record)).collect()).collect();
+            atoms.iter().map(|atom| hashed.iter().map(|(_, record)| atom.of(features, excluded, *record)).collect()).collect();
         let part = features.len() as f64 / hashed.len().max(1) as f64;
         Costed { values, scale: part * part }
     }

@@ -3,7 +3,7 @@
 
 use super::em::Source;
 use super::{Frequencies, Levels};
-use crate::features::{Features, packed};
+use crate::features::{Excluded, Features, packed};
 use crate::field::{CLASSES, Kind, MOST_FIELDS};
 use crate::model::class;
 use crate::text::mix;
@@ -24,17 +24,19 @@ pub(super) struct Sample {
     pub pairs: Vec<Vec<(u32, u32)>>,
     /// How many pairs of records there are.
     pub all_pairs: f64,
+    /// Values that were taken as missing.
+    pub excluded: Excluded,
 }
 
-pub(super) fn sample(features: &Features, between: bool, frequent: &[Frequencies]) -> Sample {
-    let mut found = Sample { sources: vec![], pairs: vec![], all_pairs: all_pairs(features, between) };
+pub(super) fn sample(features: &Features, excluded: Excluded, between: bool, frequent: &[Frequencies]) -> Sample {
+    let mut found = Sample { sources: vec![], pairs: vec![], all_pairs: all_pairs(features, between), excluded };
     let random = random(features, between);
     found.add(features, random, 0, None, 0.0);
     let size = features.len() as f64;
-    let looked_at: Vec<Vec<u32>> = (0..features.fields().len()).map(|field| some_values(features, field)).collect();
+    let looked_at: Vec<Vec<u32>> = (0..features.fields().len()).map(|field| some_values(features, &found.excluded, field)).collect();
     let fields: Vec<usize> = (0..features.fields().len()).filter(|field| frequent[*field].records > 0).collect();
     for field in &fields {
-        let mut drawn = agreeing(features, &looked_at, between, 1 << field, OF_ONE, true);
+        let mut drawn = agreeing(features, (&looked_at, &found.excluded), between, 1 << field, OF_ONE, true);
         for (at, (pairs, total)) in drawn.iter_mut().enumerate() {
             found.add(features, std::mem::take(pairs), 1 << field, Some(at), *total);
         }
@@ -44,7 +46,7 @@ pub(super) fn sample(features: &Features, between: bool, frequent: &[Frequencies
     for (at, first) in fields.iter().enumerate() {
         for second in &fields[at + 1..] {
             let mask = 1 << **first | 1 << **second;
-            if let Some((pairs, total)) = agreeing(features, &looked_at, between, mask, OF_TWO, false).pop()
+            if let Some((pairs, total)) = agreeing(features, (&looked_at, &found.excluded), between, mask, OF_TWO, false).pop()
                 && total <= MOST_PER_RECORD * size
             {
                 found.add(features, pairs, mask, None, total);
@@ -75,7 +77,7 @@ impl Sample {
             .map(|(a, b)| {
                 let mut levels: Levels = [0; MOST_FIELDS];
                 let by_count = |field: usize, value: u32| class(f64::from(features.counts[field][value as usize]));
-                features.levels(*a, *b, by_count, &mut levels);
+                features.levels(*a, *b, &self.excluded, by_count, &mut levels);
                 packed(&levels)
             })
             .collect();
@@ -122,17 +124,17 @@ fn parts(features: &Features) -> u64 {
 }
 
 /// The records whose value of a field is one of those looked at.
-fn some_values(features: &Features, field: usize) -> Vec<u32> {
+fn some_values(features: &Features, excluded: &Excluded, field: usize) -> Vec<u32> {
     let parts = parts(features);
     let chosen: Vec<bool> = features.hashes(field).iter().map(|hash| mix(*hash) % parts == 0).collect();
-    let of = |record: &u32| features.row(*record)[field] as usize;
+    let of = |record: &u32| features.value(excluded, *record, field) as usize;
     (0..features.len() as u32).filter(|record| of(record) != 0 && chosen[of(record)]).collect()
 }
 
 /// Pairs that agree in these fields, and how many there are of them; by class of frequency, or all in one.
 fn agreeing(
     features: &Features,
-    looked_at: &[Vec<u32>],
+    (looked_at, excluded): (&[Vec<u32>], &Excluded),
     between: bool,
     fields: u32,
     most: usize,
@@ -146,7 +148,8 @@ fn agreeing(
     let mut records: Vec<(u64, u64, u32)> = Vec::new();
     for record in &looked_at[*most_values] {
         let row = features.row(*record);
-        if list.iter().all(|field| row[*field] != 0 && !features.hidden(*field, row[*field])) {
+        let told = |field: &usize| features.value(excluded, *record, *field) != 0 && !features.hidden(*field, row[*field]);
+        if list.iter().all(told) {
             let hash = list.iter().fold(0, |hash, field| mix(hash ^ features.hashes(*field)[row[*field] as usize]));
             records.push((hash, features.keys[*record as usize], *record));
         }
