@@ -3,6 +3,7 @@
 //! Its columns are those of `party` (`given_name`, `phone`, …), `key`, `source`, `truth` (read for the evaluation alone), and
 //! identifiers (`id:<type>`). Prints one JSON object: quality, CPU seconds by phase, peak memory in MB, what was compared.
 
+mod change;
 mod csv;
 
 use std::collections::HashMap;
@@ -28,6 +29,77 @@ fn peak() -> u64 {
     line.split_whitespace().nth(1).and_then(|kb| kb.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
+/// Which column of the file is what.
+struct Columns {
+    known: [Option<usize>; 15],
+    identifiers: Vec<usize>,
+    names: Vec<String>,
+}
+
+impl Columns {
+    fn new(header: &[String]) -> Columns {
+        let known = [
+            "key",
+            "source",
+            "name",
+            "family_name",
+            "given_name",
+            "gender",
+            "birthday",
+            "phone",
+            "email",
+            "province",
+            "city",
+            "district",
+            "street",
+            "postcode",
+            "truth",
+        ]
+        .map(|name| header.iter().position(|column| column == name));
+        let of = |(at, name): (usize, &String)| Some((at, name.strip_prefix("id:")?.to_owned()));
+        let (identifiers, names) = header.iter().enumerate().filter_map(of).unzip();
+        Columns { known, identifiers, names }
+    }
+
+    fn builder(&self) -> Builder {
+        Builder::new(1, &self.names.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    fn field<'a>(&self, record: &'a csv::Record, column: usize) -> Option<&'a str> {
+        self.known[column].map(|at| record.get(at)).filter(|text| !text.is_empty())
+    }
+
+    fn push(&self, record: &csv::Record, source: u32, builder: &mut Builder) -> Result<(), std::num::ParseIntError> {
+        let field = |column: usize| self.field(record, column);
+        let ids: Vec<(usize, &str)> = self
+            .identifiers
+            .iter()
+            .enumerate()
+            .map(|(which, at)| (which, record.get(*at)))
+            .filter(|(_, text)| !text.is_empty())
+            .collect();
+        builder.push(&Party {
+            key: u64::from_str_radix(field(0).unwrap_or("0"), 16)?,
+            source,
+            name: field(2),
+            name_masked: false,
+            family: field(3),
+            given: field(4),
+            gender: field(5),
+            birthday: field(6),
+            phone: field(7),
+            email: field(8),
+            province: field(9),
+            city: field(10),
+            district: field(11),
+            street: field(12),
+            postcode: field(13),
+            identifiers: &ids,
+        });
+        Ok(())
+    }
+}
+
 /// A number for each distinct text.
 fn number(of: &mut HashMap<String, u32>, text: &str) -> u32 {
     if let Some(number) = of.get(text) {
@@ -47,16 +119,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut reader = csv::Reader::open(&path)?;
     let header = reader.header()?;
-    let at = |name: &str| header.iter().position(|column| column == name);
-    let identifiers: Vec<(usize, &str)> =
-        header.iter().enumerate().filter_map(|(at, name)| Some((at, name.strip_prefix("id:")?))).collect();
-    let names: Vec<&str> = identifiers.iter().map(|(_, name)| *name).collect();
-    let columns = [
-        "key", "source", "name", "family_name", "given_name", "gender", "birthday", "phone", "email", "province",
-        "city", "district", "street", "postcode", "truth",
-    ]
-    .map(at);
-    let mut builder = Builder::new(1, &names);
+    let columns = Columns::new(&header);
+    let mut builder = columns.builder();
     let (mut sources, mut persons) = (HashMap::new(), HashMap::new());
     let mut truth: Vec<Option<u32>> = vec![];
     let mut building = 0.0;
@@ -68,36 +132,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         let begun = cpu();
         for record in &batch {
-            let field = |column: usize| columns[column].map(|at| record.get(at)).filter(|text| !text.is_empty());
-            let ids: Vec<(usize, &str)> = identifiers
-                .iter()
-                .enumerate()
-                .map(|(which, (at, _))| (which, record.get(*at)))
-                .filter(|(_, text)| !text.is_empty())
-                .collect();
-            builder.push(&Party {
-                key: u64::from_str_radix(field(0).unwrap_or("0"), 16)?,
-                source: number(&mut sources, field(1).unwrap_or_default()),
-                name: field(2),
-                name_masked: false,
-                family: field(3),
-                given: field(4),
-                gender: field(5),
-                birthday: field(6),
-                phone: field(7),
-                email: field(8),
-                province: field(9),
-                city: field(10),
-                district: field(11),
-                street: field(12),
-                postcode: field(13),
-                identifiers: &ids,
-            });
+            let source = number(&mut sources, columns.field(record, 1).unwrap_or_default());
+            columns.push(record, source, &mut builder)?;
         }
         building += cpu() - begun;
-        truth.extend(batch.iter().map(|record| {
-            columns[14].map(|at| record.get(at)).filter(|text| !text.is_empty()).map(|text| number(&mut persons, text))
-        }));
+        truth.extend(batch.iter().map(|record| columns.field(record, 14).map(|text| number(&mut persons, text))));
     }
     let begun = cpu();
     let features = builder.finish();
@@ -111,7 +150,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             let shown = |of: &[f64; 16]| of.iter().map(|p| format!("{p:.2e}")).collect::<Vec<_>>().join(" ");
             eprintln!("{} known {:.2} records {}", comparison.name, comparison.known, comparison.records);
             eprintln!("  m {}\n  u {}", shown(&comparison.m), shown(&comparison.u));
-            eprintln!("  strangers {:.4?} rest {:.1} frequent {}", comparison.strangers, comparison.rest, comparison.frequent.len());
+            eprintln!(
+                "  strangers {:.4?} rest {:.1} frequent {}",
+                comparison.strangers,
+                comparison.rest,
+                comparison.frequent.len()
+            );
         }
         for generic in model.generic(&features) {
             eprintln!("generic {generic:?}");
@@ -129,7 +173,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for key in &scored.keys {
             eprintln!(
                 "{:?} splits {:?} compared {} edges {} largest {} refused {} ({} records)",
-                key.key.atoms, key.key.splits, key.compared, key.edges, key.largest, key.refused_blocks, key.refused_records
+                key.key.atoms,
+                key.key.splits,
+                key.compared,
+                key.edges,
+                key.largest,
+                key.refused_blocks,
+                key.refused_records
             );
         }
     }
@@ -139,6 +189,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             writeln!(file, "{record},{label}")?;
         }
     }
+    let changed =
+        if flag("change") { change::cost(&path, &columns, &model, &features, &scored.edges)? } else { Value::Null };
     let quality = evaluate(&clusters.label, &truth);
     let mut by_threshold: Vec<Value> = vec![];
     for threshold in [0.5, 0.7, 0.9, 0.95, 0.99, 0.999] {
@@ -153,7 +205,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let out = json!({
         "records": features.len(), "edges": scored.edges.len(), "cut": clusters.cut.len(),
         "comparisons": scored.comparisons(), "coverage": model.coverage, "matches": model.matches,
-        "quality": quality, "by_threshold": by_threshold, "peak_mb": memory,
+        "change": changed, "quality": quality, "by_threshold": by_threshold, "peak_mb": memory,
         "cpu": {"features": building, "training": training, "scoring": scoring, "clusters": clustering,
                 "all": building + training + scoring + clustering},
     });

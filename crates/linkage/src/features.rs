@@ -104,14 +104,7 @@ impl Features {
     }
 
     /// The levels of two records, one per field. An equal value gets the class that `class` gives it.
-    pub(crate) fn levels(
-        &self,
-        a: u32,
-        b: u32,
-        excluded: &Excluded,
-        class: impl Fn(usize, u32) -> u8,
-        out: &mut [u8],
-    ) {
+    pub(crate) fn levels(&self, a: u32, b: u32, excluded: &Excluded, class: impl Fn(usize, u32) -> u8, out: &mut [u8]) {
         let (x, y) = (self.row(a), self.row(b));
         let values = &self.values;
         for (field, level) in out.iter_mut().enumerate().take(x.len()) {

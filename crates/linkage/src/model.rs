@@ -128,8 +128,12 @@ impl Model {
     pub(crate) fn excluded(&self, features: &Features) -> Excluded {
         let of_field = |(field, comparison): (usize, &Comparison)| {
             let Some(from) = comparison.generic else { return vec![] };
-            let shared: HashSet<u64> =
-                comparison.frequent.iter().filter(|(_, n)| class(f64::from(*n)) >= from).map(|(hash, _)| *hash).collect();
+            let shared: HashSet<u64> = comparison
+                .frequent
+                .iter()
+                .filter(|(_, n)| class(f64::from(*n)) >= from)
+                .map(|(hash, _)| *hash)
+                .collect();
             if shared.is_empty() {
                 return vec![];
             }
@@ -183,16 +187,15 @@ impl<'a> Bound<'a> {
         for (field, comparison) in model.comparisons.iter().enumerate() {
             let frequent: HashMap<u64, u32> = comparison.frequent.iter().copied().collect();
             let rest = (class(comparison.rest), comparison.weight_equal(comparison.rest) as f32);
-            let of_value = features.hashes(field).iter().zip(&features.counts[field]).map(|(hash, count)| match count {
-                // The list is that of another field too.
-                0 => (1, 0.0),
-                _ => match frequent.get(hash) {
-                    Some(count) => {
-                        (class(f64::from(*count)), comparison.weight_equal(f64::from(*count)) as f32)
-                    }
-                    None => rest,
-                },
-            });
+            let of_value =
+                features.hashes(field).iter().zip(&features.counts[field]).map(|(hash, count)| match count {
+                    // The list is that of another field too.
+                    0 => (1, 0.0),
+                    _ => match frequent.get(hash) {
+                        Some(count) => (class(f64::from(*count)), comparison.weight_equal(f64::from(*count)) as f32),
+                        None => rest,
+                    },
+                });
             let (classes, equal) = of_value.unzip();
             bound.classes.push(classes);
             bound.equal.push(equal);
@@ -223,7 +226,13 @@ impl<'a> Bound<'a> {
         for a in of_a {
             let row = self.features.row(*a);
             for b in of_b {
-                self.features.levels(*a, *b, &self.excluded, |field, value| self.classes[field][value as usize], &mut levels);
+                self.features.levels(
+                    *a,
+                    *b,
+                    &self.excluded,
+                    |field, value| self.classes[field][value as usize],
+                    &mut levels,
+                );
                 for (field, (level, sum)) in levels.iter().zip(&mut sums).enumerate().take(row.len()) {
                     if *level != 0 {
                         sum.0 += self.of_level(field, *level, row[field]);

@@ -148,10 +148,8 @@ pub(crate) fn similarity(a: &[u16], b: &[u16]) -> f32 {
         rest_a &= rest_a - 1;
         rest_b &= rest_b - 1;
     }
-    let jaro = (common / a.len() as f32
-        + common / b.len() as f32
-        + (common - (out_of_order / 2) as f32) / common)
-        / 3.0;
+    let jaro =
+        (common / a.len() as f32 + common / b.len() as f32 + (common - (out_of_order / 2) as f32) / common) / 3.0;
     let prefix = a.iter().zip(b).take(4).take_while(|(x, y)| x == y).count() as f32;
     jaro + prefix * 0.1 * (1.0 - jaro)
 }

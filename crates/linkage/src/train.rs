@@ -58,8 +58,8 @@ fn frequencies(features: &Features, excluded: &Excluded, field: usize) -> Freque
         found.pairs[at] += n * (n - 1.0) / 2.0;
     }
     let others = (found.records.max(2) - 1) as f64;
-    for at in 0..CLASSES {
-        let mean = if records[at] > 0.0 { 2.0 * found.pairs[at] / records[at] } else { 1.0 };
+    for (at, records) in records.into_iter().enumerate() {
+        let mean = if records > 0.0 { 2.0 * found.pairs[at] / records } else { 1.0 };
         // A value that one record has alone is taken as one that a second might have.
         found.mean[at] = mean.max(0.5) / others;
     }
@@ -93,8 +93,7 @@ fn fit(features: &Features, excluded: Excluded, options: &Options) -> Fit {
     let means: Vec<[f64; CLASSES]> = frequent.iter().map(|of| of.mean).collect();
     let kinds: Vec<_> = features.fields().iter().map(|field| field.kind).collect();
     let estimate = estimate(&sample.sources, &kinds, &means, sample.all_pairs);
-    let comparisons =
-        (0..width).map(|field| comparison(features, field, &frequent[field], &estimate)).collect();
+    let comparisons = (0..width).map(|field| comparison(features, field, &frequent[field], &estimate)).collect();
     let share = (estimate.matches / sample.all_pairs).clamp(1e-15, 0.5);
     let model = Model {
         version: VERSION,
@@ -161,7 +160,8 @@ fn comparison(features: &Features, field: usize, frequencies: &Frequencies, esti
     let mut frequent: Vec<(u64, u32)> = by_count.into_iter().map(|(count, hash)| (hash, count)).collect();
     frequent.sort_unstable();
     let square = |n: u32| f64::from(n) * f64::from(n);
-    let kept: (f64, f64) = frequent.iter().fold((0.0, 0.0), |(n, s), (_, count)| (n + f64::from(*count), s + square(*count)));
+    let kept: (f64, f64) =
+        frequent.iter().fold((0.0, 0.0), |(n, s), (_, count)| (n + f64::from(*count), s + square(*count)));
     let all = counts.iter().skip(1).fold(0.0, |sum, count| sum + square(*count));
     let left = records as f64 - kept.0;
     Comparison {

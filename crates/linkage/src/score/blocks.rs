@@ -1,5 +1,6 @@
 //! The blocks of each key, in parts that threads share.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use super::{Edge, Scored};
@@ -39,6 +40,9 @@ const NAMED: usize = 5;
 const PARTS: usize = 256;
 /// Bits of a filter for blocks.
 const FILTER: usize = 1 << 22;
+
+/// Records with the hashes of their blocks.
+type Blocked = Vec<(u64, u32)>;
 
 pub(crate) struct Blocks<'a> {
     features: &'a Features,
@@ -160,7 +164,7 @@ impl<'a> Blocks<'a> {
 
     /// The records of a key by the highest bits of their block's hash; where a run is about some records, only blocks that
     /// may hold one of these.
-    fn parts(&self, key: usize, only: Only, among: Option<&[u32]>) -> Vec<Vec<(u64, u32)>> {
+    fn parts(&self, key: usize, only: Only, among: Option<&[u32]>) -> Vec<Blocked> {
         let all = 0..self.features.len() as u32;
         let touched: Option<Vec<u64>> = only.map(|only| {
             let mut touched = vec![0u64; FILTER / 64];
@@ -177,7 +181,7 @@ impl<'a> Blocks<'a> {
             touched.as_ref().is_none_or(|touched| touched[at / 64] >> (at % 64) & 1 == 1)
         };
         let expected = if only.is_some() { 0 } else { among.map_or(self.features.len(), <[u32]>::len) / PARTS * 9 / 8 };
-        let mut parts: Vec<Vec<(u64, u32)>> = (0..PARTS).map(|_| Vec::with_capacity(expected)).collect();
+        let mut parts: Vec<Blocked> = (0..PARTS).map(|_| Vec::with_capacity(expected)).collect();
         let mut take = |record: u32| {
             if let Some(hash) = self.hash(key, record).filter(|hash| may_be(*hash)) {
                 parts[(hash >> 56) as usize].push((hash, record));
@@ -193,8 +197,7 @@ impl<'a> Blocks<'a> {
     fn key(&self, key: usize, model: &Model, bound: &Bound, only: Only, among: Option<&[u32]>) -> Part {
         let mut parts = self.parts(key, only, among);
         let next = AtomicUsize::new(0);
-        let shared: Vec<std::sync::Mutex<Option<Vec<(u64, u32)>>>> =
-            parts.drain(..).map(|part| std::sync::Mutex::new(Some(part))).collect();
+        let shared: Vec<Mutex<Option<Blocked>>> = parts.drain(..).map(|part| Mutex::new(Some(part))).collect();
         let work = || {
             let mut done: Vec<(usize, Part)> = vec![];
             loop {
@@ -232,7 +235,7 @@ impl<'a> Blocks<'a> {
         whole
     }
 
-    fn part(&self, key: usize, model: &Model, bound: &Bound, only: Only, mut part: Vec<(u64, u32)>) -> Part {
+    fn part(&self, key: usize, model: &Model, bound: &Bound, only: Only, mut part: Blocked) -> Part {
         drop_single(&mut part);
         part.sort_unstable();
         let mut done = Part::default();
@@ -313,7 +316,7 @@ impl<'a> Blocks<'a> {
 }
 
 /// Leaves out most records that are alone in their block, without sorting: those whose hash's low bits come once.
-fn drop_single(part: &mut Vec<(u64, u32)>) {
+fn drop_single(part: &mut Blocked) {
     let bits = (part.len() * 8).next_power_of_two().max(64);
     let (mut once, mut twice) = (vec![0u64; bits / 64], vec![0u64; bits / 64]);
     for (hash, _) in &*part {

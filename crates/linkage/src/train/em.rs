@@ -43,7 +43,7 @@ const LEAST_SHARE: f64 = 0.05;
 /// Estimates the parameters. `mean` is, by field and class of frequency, the chance that another record has the same value.
 pub fn estimate(sources: &[Source], kinds: &[Kind], mean: &[[f64; CLASSES]], all_pairs: f64) -> Estimate {
     let width = kinds.len();
-    let mut now = start(sources, kinds, mean, all_pairs);
+    let mut now = start(sources, kinds, all_pairs);
     let mut last = now.m.clone();
     for _ in 0..MOST_ROUNDS {
         let ratios = now.ratios(mean);
@@ -98,7 +98,7 @@ pub(super) fn posterior(ratios: &[[f64; LEVELS]], agree: u32, pattern: u64, odds
     product / (1.0 + product)
 }
 
-fn start(sources: &[Source], kinds: &[Kind], mean: &[[f64; CLASSES]], all_pairs: f64) -> Estimate {
+fn start(sources: &[Source], kinds: &[Kind], all_pairs: f64) -> Estimate {
     let width = kinds.len();
     let mut m = vec![[0.0; LEVELS]; width];
     for (of_level, kind) in m.iter_mut().zip(kinds) {
@@ -126,7 +126,6 @@ fn start(sources: &[Source], kinds: &[Kind], mean: &[[f64; CLASSES]], all_pairs:
         }
     }
     begun.u = u.iter().zip(kinds).map(|(counts, kind)| normal(counts, *kind, 0.0)).collect();
-    let _ = mean;
     begun
 }
 
@@ -163,8 +162,8 @@ impl Estimate {
             for at in 0..CLASSES {
                 ratio[at + 1] = self.m[field][1] / (mean[field][at] * self.strangers[field][at]).clamp(1e-12, 1.0);
             }
-            for level in usize::from(NEAR)..LEVELS {
-                ratio[level] = self.m[field][level] / self.u[field][level];
+            for (level, ratio) in ratio.iter_mut().enumerate().skip(usize::from(NEAR)) {
+                *ratio = self.m[field][level] / self.u[field][level];
             }
             ratio
         };

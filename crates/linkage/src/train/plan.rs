@@ -36,12 +36,7 @@ const MOST_PER_MATCH: f64 = 100.0;
 /// A key that finds less than this share of the matches is not worth its keep.
 const LEAST_GAIN: f64 = 2e-4;
 
-pub(super) fn matches(
-    features: &Features,
-    sample: &Sample,
-    estimate: &Estimate,
-    mean: &[[f64; CLASSES]],
-) -> Vec<Draw> {
+pub(super) fn matches(features: &Features, sample: &Sample, estimate: &Estimate, mean: &[[f64; CLASSES]]) -> Vec<Draw> {
     let atoms = Atom::all(features);
     let ratios = estimate.ratios(mean);
     let mut groups: Vec<(usize, u32)> = vec![];
@@ -63,7 +58,8 @@ pub(super) fn matches(
             pattern |= outcomes[at as usize].0;
             equal |= outcomes[at as usize].1;
         }
-        let bits: f64 = (0..ratios.len()).map(|field| ratios[field][usize::from(level_of(pattern, field))].log2()).sum();
+        let bits: f64 =
+            (0..ratios.len()).map(|field| ratios[field][usize::from(level_of(pattern, field))].log2()).sum();
         let weight = probability(bits + prior);
         Draw { equal, weight: if weight >= 0.5 { weight } else { 0.0 } }
     };
@@ -79,8 +75,9 @@ fn outcomes(
     atoms: &[Atom],
     fields: u32,
 ) -> Vec<(u64, u64)> {
-    let usable =
-        |(source, share): (&super::Source, &f64)| source.agree & fields == 0 && source.agree != 0 && *share >= LEAST_SHARE;
+    let usable = |(source, share): (&super::Source, &f64)| {
+        source.agree & fields == 0 && source.agree != 0 && *share >= LEAST_SHARE
+    };
     let of_group: Vec<(usize, Atom)> =
         atoms.iter().copied().enumerate().filter(|(_, atom)| atom.fields() & fields != 0).collect();
     let mut posteriors: Vec<(f64, u32, u32, u64)> = vec![];
@@ -100,7 +97,8 @@ fn outcomes(
     }
     let total: f64 = posteriors.iter().map(|(posterior, ..)| posterior).sum();
     let step = (total / OUTCOMES as f64).max(1.0);
-    let shown = (0..MOST_FIELDS).filter(|field| fields >> field & 1 == 1).fold(0u64, |bits, field| bits | 15 << (4 * field));
+    let shown =
+        (0..MOST_FIELDS).filter(|field| fields >> field & 1 == 1).fold(0u64, |bits, field| bits | 15 << (4 * field));
     let (mut outcomes, mut seen, mut next) = (vec![], 0.0, step / 2.0);
     for (posterior, a, b, pattern) in posteriors {
         seen += posterior;
@@ -128,16 +126,21 @@ struct Candidate {
 }
 
 /// The keys, cheapest first, each followed later by those that split its blocks; and the share of the matches they find.
-pub(super) fn plan(features: &Features, excluded: &Excluded, draws: &[Draw], matches: f64, options: &Options) -> (Vec<Key>, f64) {
+pub(super) fn plan(
+    features: &Features,
+    excluded: &Excluded,
+    draws: &[Draw],
+    matches: f64,
+    options: &Options,
+) -> (Vec<Key>, f64) {
     let atoms = Atom::all(features);
     let size = features.len() as f64;
     let total: f64 = draws.iter().map(|draw| draw.weight).sum();
     if total <= 0.0 {
         return (vec![], 0.0);
     }
-    let found_by = |mask: u64| -> f64 {
-        draws.iter().filter(|draw| draw.equal & mask == mask).map(|draw| draw.weight).sum()
-    };
+    let found_by =
+        |mask: u64| -> f64 { draws.iter().filter(|draw| draw.equal & mask == mask).map(|draw| draw.weight).sum() };
     let budget = (options.comparisons_per_record * size).max(options.comparisons);
     let costed = Costed::new(features, excluded, &atoms);
     let mut candidates: Vec<Candidate> = vec![];
@@ -184,7 +187,8 @@ pub(super) fn plan(features: &Features, excluded: &Excluded, draws: &[Draw], mat
     for list in triples {
         consider(list, &mut too_dear);
     }
-    let (chosen, covered) = choose(&candidates, draws, matches / total, &Purse { budget, free: options.comparisons, size });
+    let (chosen, covered) =
+        choose(&candidates, draws, matches / total, &Purse { budget, free: options.comparisons, size });
     let mut keys: Vec<Key> = chosen
         .iter()
         .map(|at| Key { atoms: candidates[*at].atoms.iter().map(|atom| atoms[*atom]).collect(), splits: None })
@@ -271,8 +275,10 @@ impl Costed {
             hashed.select_nth_unstable(COSTED);
             hashed.truncate(COSTED);
         }
-        let values: Vec<Vec<u32>> =
-            atoms.iter().map(|atom| hashed.iter().map(|(_, record)| atom.of(features, excluded, *record)).collect()).collect();
+        let values: Vec<Vec<u32>> = atoms
+            .iter()
+            .map(|atom| hashed.iter().map(|(_, record)| atom.of(features, excluded, *record)).collect())
+            .collect();
         let part = features.len() as f64 / hashed.len().max(1) as f64;
         Costed { values, scale: part * part }
     }

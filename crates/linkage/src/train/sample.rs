@@ -33,7 +33,8 @@ pub(super) fn sample(features: &Features, excluded: Excluded, between: bool, fre
     let random = random(features, between);
     found.add(features, random, 0, None, 0.0);
     let size = features.len() as f64;
-    let looked_at: Vec<Vec<u32>> = (0..features.fields().len()).map(|field| some_values(features, &found.excluded, field)).collect();
+    let looked_at: Vec<Vec<u32>> =
+        (0..features.fields().len()).map(|field| some_values(features, &found.excluded, field)).collect();
     let fields: Vec<usize> = (0..features.fields().len()).filter(|field| frequent[*field].records > 0).collect();
     for field in &fields {
         let mut drawn = agreeing(features, (&looked_at, &found.excluded), between, 1 << field, OF_ONE, true);
@@ -46,7 +47,8 @@ pub(super) fn sample(features: &Features, excluded: Excluded, between: bool, fre
     for (at, first) in fields.iter().enumerate() {
         for second in &fields[at + 1..] {
             let mask = 1 << **first | 1 << **second;
-            if let Some((pairs, total)) = agreeing(features, (&looked_at, &found.excluded), between, mask, OF_TWO, false).pop()
+            if let Some((pairs, total)) =
+                agreeing(features, (&looked_at, &found.excluded), between, mask, OF_TWO, false).pop()
                 && total <= MOST_PER_RECORD * size
             {
                 found.add(features, pairs, mask, None, total);
@@ -126,10 +128,13 @@ fn parts(features: &Features) -> u64 {
 /// The records whose value of a field is one of those looked at.
 fn some_values(features: &Features, excluded: &Excluded, field: usize) -> Vec<u32> {
     let parts = parts(features);
-    let chosen: Vec<bool> = features.hashes(field).iter().map(|hash| mix(*hash) % parts == 0).collect();
+    let chosen: Vec<bool> = features.hashes(field).iter().map(|hash| mix(*hash).is_multiple_of(parts)).collect();
     let of = |record: &u32| features.value(excluded, *record, field) as usize;
     (0..features.len() as u32).filter(|record| of(record) != 0 && chosen[of(record)]).collect()
 }
+
+/// The hash of what records agree in, the record's key, and its number.
+type Found = (u64, u64, u32);
 
 /// Pairs that agree in these fields, and how many there are of them; by class of frequency, or all in one.
 fn agreeing(
@@ -145,17 +150,18 @@ fn agreeing(
     let Some(most_values) = list.iter().max_by_key(|field| (features.hashes(**field).len(), **field)) else {
         return vec![];
     };
-    let mut records: Vec<(u64, u64, u32)> = Vec::new();
+    let mut records: Vec<Found> = Vec::new();
     for record in &looked_at[*most_values] {
         let row = features.row(*record);
-        let told = |field: &usize| features.value(excluded, *record, *field) != 0 && !features.hidden(*field, row[*field]);
+        let told =
+            |field: &usize| features.value(excluded, *record, *field) != 0 && !features.hidden(*field, row[*field]);
         if list.iter().all(told) {
             let hash = list.iter().fold(0, |hash, field| mix(hash ^ features.hashes(*field)[row[*field] as usize]));
             records.push((hash, features.keys[*record as usize], *record));
         }
     }
     records.sort_unstable();
-    let mut groups: Vec<Vec<&[(u64, u64, u32)]>> = vec![vec![]; if by_class { CLASSES } else { 1 }];
+    let mut groups: Vec<Vec<&[Found]>> = vec![vec![]; if by_class { CLASSES } else { 1 }];
     for group in records.chunk_by(|a, b| a.0 == b.0).filter(|group| group.len() > 1) {
         let at = if by_class {
             let value = features.row(group[0].2)[list[0]];
@@ -170,14 +176,8 @@ fn agreeing(
 }
 
 /// At most `most` of the pairs within groups, evenly.
-fn draw(
-    features: &Features,
-    between: bool,
-    groups: &[&[(u64, u64, u32)]],
-    most: usize,
-    parts: u64,
-) -> (Vec<(u32, u32)>, f64) {
-    let of = |group: &[(u64, u64, u32)]| group.len() as u64 * (group.len() as u64 - 1) / 2;
+fn draw(features: &Features, between: bool, groups: &[&[Found]], most: usize, parts: u64) -> (Vec<(u32, u32)>, f64) {
+    let of = |group: &[Found]| group.len() as u64 * (group.len() as u64 - 1) / 2;
     let total: u64 = groups.iter().map(|group| of(group)).sum();
     let taken = total.min(most as u64);
     let mut pairs = Vec::with_capacity(taken as usize);

@@ -15,13 +15,6 @@ pub struct Person {
     pub street: String,
 }
 
-impl Person {
-    /// Leaves the key and nothing else, as for a record that is gone.
-    pub fn silence(&mut self) {
-        *self = Person { key: self.key, ..Person::default() };
-    }
-}
-
 struct Random(u64);
 
 impl Random {
