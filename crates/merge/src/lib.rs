@@ -19,7 +19,7 @@ pub mod certain;
 pub mod cluster;
 pub mod golden;
 pub mod identity;
-pub mod names;
+pub use tributary_linkage::names;
 pub mod people;
 mod rules;
 pub mod survive;

@@ -74,7 +74,7 @@ fn compound(first: char, second: char) -> bool {
     seconds.contains(second)
 }
 
-pub(super) fn is_han(c: char) -> bool {
+pub(crate) fn is_han(c: char) -> bool {
     let unified = matches!(c, '\u{3400}'..='\u{4DBF}' | '\u{4E00}'..='\u{9FFF}' | '\u{20000}'..='\u{323AF}');
     unified || matches!(c, '々' | '〇' | '\u{F900}'..='\u{FAFF}')
 }
@@ -91,7 +91,7 @@ pub(super) fn clear(cells: &[Cell]) -> Option<Vec<char>> {
 }
 
 /// How many characters at the start are the family name: two for a compound one, else one (none of an empty name).
-pub(super) fn family_len(name: &[char]) -> usize {
+pub(crate) fn family_len(name: &[char]) -> usize {
     match name {
         [first, second, ..] if compound(*first, *second) => 2,
         [_, ..] => 1,

@@ -33,7 +33,9 @@ mod spelling;
 mod tests;
 
 pub use classes::{Classes, MOST_SPELLINGS, Standing, classes, group_unlike};
-use han::{Cell, is_han};
+use han::Cell;
+pub(crate) use han::{family_len, is_han};
+pub(crate) use latin::{fold, splits};
 
 /// Are these two cleaned names forms of one name? A name of which nothing is visible contradicts no other.
 pub fn alike(a: &str, a_masked: bool, b: &str, b_masked: bool) -> bool {

@@ -11,7 +11,7 @@ use super::han::{Cell, fits};
 const LEAST_SIMILARITY: f64 = 0.92;
 
 /// The letter without its accents, or nothing where the character is not part of a word.
-pub(super) fn fold(c: char) -> Option<char> {
+pub(crate) fn fold(c: char) -> Option<char> {
     let folded = match c {
         'à' | 'á' | 'â' | 'ã' | 'ä' | 'å' | 'ā' | 'ă' | 'ą' | 'ǎ' => 'a',
         'ç' | 'ć' | 'č' => 'c',
@@ -35,7 +35,7 @@ pub(super) fn fold(c: char) -> Option<char> {
 }
 
 /// Whether a character that is no letter ends a word. O'Brien is one; combining marks are parts of their letter.
-pub(super) fn splits(c: char) -> bool {
+pub(crate) fn splits(c: char) -> bool {
     !matches!(c, '\'' | '’' | '‘' | '`' | '\u{0300}'..='\u{036F}')
 }
 

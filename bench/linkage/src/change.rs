@@ -1,0 +1,83 @@
+//! What it costs to match one record in a hundred again, given an index of records by block, and that it finds what the full
+//! run found.
+
+use std::collections::{HashMap, HashSet};
+use std::error::Error;
+
+use serde_json::{Value, json};
+use tributary_linkage::increment::{Change, blocks, score_changed};
+use tributary_linkage::refine::refine;
+use tributary_linkage::{Edge, Features, Model};
+
+use crate::{Columns, cpu, csv};
+
+const EVERY: usize = 100;
+
+pub fn cost(
+    path: &str,
+    columns: &Columns,
+    model: &Model,
+    features: &Features,
+    edges: &[Edge],
+) -> Result<Value, Box<dyn Error>> {
+    // The index: kept by the lake, so its making is not counted.
+    let mut of_block: HashMap<(u32, u64), Vec<u32>> = HashMap::new();
+    for (record, blocks) in blocks(model, features).into_iter().enumerate() {
+        for block in blocks {
+            of_block.entry(block).or_default().push(record as u32);
+        }
+    }
+    let changed: Vec<u32> = (0..features.len() as u32).step_by(EVERY).collect();
+    let touched: HashSet<u32> = changed.iter().copied().collect();
+    // Who shares a block with a changed record, and who is in the cluster of a changed record by edges that were kept.
+    let mut near = touched.clone();
+    for holders in of_block.values().filter(|holders| holders.len() <= model.most_in_block as usize) {
+        if holders.iter().any(|record| touched.contains(record)) {
+            near.extend(holders);
+        }
+    }
+    let mut near: Vec<u32> = near.into_iter().collect();
+    near.sort_unstable();
+    let mut rows = Vec::with_capacity(near.len());
+    let mut reader = csv::Reader::open(path)?;
+    reader.header()?;
+    let (mut number, mut wanted) = (0, near.iter().peekable());
+    loop {
+        let batch = reader.batch(50_000)?;
+        if batch.is_empty() {
+            break;
+        }
+        for record in batch {
+            if wanted.next_if(|next| **next == number).is_some() {
+                rows.push(record);
+            }
+            number += 1;
+        }
+    }
+    let begun = cpu();
+    let mut builder = columns.builder();
+    for row in &rows {
+        columns.push(row, 0, &mut builder)?;
+    }
+    let part = builder.finish();
+    let building = cpu() - begun;
+    let here: Vec<u32> =
+        changed.iter().filter_map(|record| near.binary_search(record).ok()).map(|at| at as u32).collect();
+    let begun = cpu();
+    let found = score_changed(model, &part, &Change { again: &here, ..Change::default() }, 2).scored.edges;
+    let scoring = cpu() - begun;
+    let begun = cpu();
+    let clusters = refine(model, &part, &found);
+    let clustering = cpu() - begun;
+    let found: HashSet<(u32, u32, u32)> =
+        found.iter().map(|e| (near[e.a as usize], near[e.b as usize], e.bits.to_bits())).collect();
+    let full: HashSet<(u32, u32, u32)> = edges
+        .iter()
+        .filter(|e| touched.contains(&e.a) || touched.contains(&e.b))
+        .map(|e| (e.a, e.b, e.bits.to_bits()))
+        .collect();
+    Ok(json!({
+        "records": changed.len(), "with_neighbours": near.len(), "edges": found.len(), "as_the_full_run": found == full,
+        "cut": clusters.cut.len(), "cpu": {"features": building, "scoring": scoring, "clusters": clustering},
+    }))
+}

@@ -1,0 +1,255 @@
+//! The parameters of a match model, and the weights that they give.
+//!
+//! Fellegi and Sunter (1969): a level `l` of a comparison weighs `log2(m/u)` bits, where `m = P(l | one person)` and
+//! `u = P(l | two persons)`; the weights of all comparisons and the prior odds add up to the odds that two records are of one
+//! person. For equal values `u` is that of the value: `(n - 1) / (N - 1)` for a value that `n` of `N` records have, times the
+//! share of the pairs that agree in a value so frequent and are of two persons. A missing value weighs nothing.
+
+use hashbrown::{HashMap, HashSet};
+use serde::{Deserialize, Serialize};
+
+use crate::features::{Excluded, Features, Field};
+use crate::field::{CLASSES, DIFFERENT, Kind, LEVELS, MOST_FIELDS, NEAR};
+use crate::key::Key;
+
+/// The version of what a model means; one of another version is not read.
+pub const VERSION: u32 = 1;
+
+/// Values less frequent than so many others have the frequency of the rest.
+pub(crate) const MOST_FREQUENT: usize = 1 << 14;
+
+/// The class of frequency of a value that `count` records have: the level of two equal ones.
+pub(crate) fn class(count: f64) -> u8 {
+    let step = (count.max(1.0).log2() / 2.0) as usize;
+    1 + step.min(CLASSES - 1) as u8
+}
+
+/// The parameters of one comparison.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Comparison {
+    pub name: String,
+    pub kind: Kind,
+    /// By level: probability given one person, of those where both values are known. All equal ones are at 1.
+    pub m: [f64; LEVELS],
+    /// By level: the same, given two persons.
+    pub u: [f64; LEVELS],
+    /// Probability that both values are known, given one person.
+    pub known: f64,
+    /// By class of frequency: of the pairs that agree in such a value, the share that is of two persons.
+    pub strangers: [f64; CLASSES],
+    /// Values of this class of frequency, and of higher ones, are shared by strangers (a till's phone, `test@test.com`): they are
+    /// taken as missing.
+    pub generic: Option<u8>,
+    /// How many records have a value.
+    pub records: u64,
+    /// Hashes of the most frequent values, sorted, and how many records have them.
+    pub frequent: Vec<(u64, u32)>,
+    /// How many records have a value that is not among them, on average over records.
+    pub rest: f64,
+}
+
+impl Comparison {
+    /// `u` of two equal values that `count` records have.
+    pub fn u_equal(&self, count: f64) -> f64 {
+        let others = self.records.max(2) as f64 - 1.0;
+        let strangers = self.strangers[usize::from(class(count)) - 1];
+        ((count.max(2.0) - 1.0) / others * strangers).min(1.0)
+    }
+
+    /// Bits of a level that is not equality.
+    pub fn weight(&self, level: u8) -> f64 {
+        match level {
+            0 => 0.0,
+            level => (self.m[usize::from(level)] / self.u[usize::from(level)]).log2(),
+        }
+    }
+
+    /// Bits of equality in a value that `count` records have.
+    pub fn weight_equal(&self, count: f64) -> f64 {
+        (self.m[1] / self.u_equal(count)).log2()
+    }
+}
+
+/// A trained model: all that is needed to score pairs and to explain a score.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    pub version: u32,
+    pub comparisons: Vec<Comparison>,
+    /// Log2 of the odds that two records, taken at random, are of one person.
+    pub prior: f64,
+    /// Pairs with at least this match probability are edges.
+    pub threshold: f64,
+    /// What is compared, in this order.
+    pub keys: Vec<Key>,
+    /// Larger blocks are not compared but split.
+    pub most_in_block: u32,
+    /// Whether only records of different sources are compared.
+    pub between_sources: bool,
+    /// The share of the pairs of one person, among those that their evidence shows, that the keys are expected to find.
+    pub coverage: f64,
+    /// Expected number of pairs of one person among the records of the training.
+    pub matches: f64,
+    /// How many records there were.
+    pub records: u64,
+}
+
+impl Model {
+    /// Bits at which a pair becomes an edge.
+    pub(crate) fn least_bits(&self) -> f32 {
+        (self.threshold / (1.0 - self.threshold)).log2() as f32
+    }
+
+    /// Whether the records have the fields of this model.
+    pub fn fits(&self, features: &Features) -> bool {
+        let same = |(c, f): (&Comparison, &Field)| c.name == f.name && c.kind == f.kind;
+        self.version == VERSION
+            && self.comparisons.len() == features.fields().len()
+            && self.comparisons.iter().zip(features.fields()).all(same)
+    }
+}
+
+/// Match probability of a pair with so many bits.
+pub fn probability(bits: f64) -> f64 {
+    1.0 / (1.0 + (-bits).exp2())
+}
+
+/// A value that is taken as missing because strangers share it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generic {
+    /// The comparison's name.
+    pub name: String,
+    /// How many of the records have it.
+    pub records: u32,
+    /// One of them: the one with the lowest key hash.
+    pub example: u32,
+}
+
+impl Model {
+    pub(crate) fn excluded(&self, features: &Features) -> Excluded {
+        let of_field = |(field, comparison): (usize, &Comparison)| {
+            let Some(from) = comparison.generic else { return vec![] };
+            let shared: HashSet<u64> = comparison
+                .frequent
+                .iter()
+                .filter(|(_, n)| class(f64::from(*n)) >= from)
+                .map(|(hash, _)| *hash)
+                .collect();
+            if shared.is_empty() {
+                return vec![];
+            }
+            features.hashes(field).iter().map(|hash| shared.contains(hash)).collect()
+        };
+        Excluded(self.comparisons.iter().enumerate().map(of_field).collect())
+    }
+
+    /// The values that the model takes as missing, the most frequent first.
+    pub fn generic(&self, features: &Features) -> Vec<Generic> {
+        let excluded = self.excluded(features);
+        let mut found: Vec<Generic> = vec![];
+        for (field, values) in excluded.0.iter().enumerate().filter(|(_, values)| !values.is_empty()) {
+            let mut lowest: HashMap<u32, (u64, u32)> = HashMap::new();
+            for record in 0..features.len() as u32 {
+                let value = features.row(record)[field];
+                if values[value as usize] {
+                    let own = (features.keys[record as usize], record);
+                    lowest.entry(value).and_modify(|least| *least = own.min(*least)).or_insert(own);
+                }
+            }
+            found.extend(lowest.into_iter().map(|(value, (_, example))| Generic {
+                name: self.comparisons[field].name.clone(),
+                records: features.counts[field][value as usize],
+                example,
+            }));
+        }
+        found.sort_by(|a, b| b.records.cmp(&a.records).then_with(|| (&a.name, a.example).cmp(&(&b.name, b.example))));
+        found
+    }
+}
+
+/// A model's weights by the numbers that the values have in some features.
+pub(crate) struct Bound<'a> {
+    pub features: &'a Features,
+    pub prior: f32,
+    excluded: Excluded,
+    /// By field and value: the class of its frequency.
+    classes: Vec<Vec<u8>>,
+    /// By field and value: bits of agreement in it.
+    equal: Vec<Vec<f32>>,
+    /// By field and level.
+    levels: Vec<[f32; LEVELS]>,
+}
+
+impl<'a> Bound<'a> {
+    pub(crate) fn new(model: &Model, features: &'a Features) -> Bound<'a> {
+        let excluded = model.excluded(features);
+        let prior = model.prior as f32;
+        let mut bound = Bound { features, prior, excluded, classes: vec![], equal: vec![], levels: vec![] };
+        for (field, comparison) in model.comparisons.iter().enumerate() {
+            let frequent: HashMap<u64, u32> = comparison.frequent.iter().copied().collect();
+            let rest = (class(comparison.rest), comparison.weight_equal(comparison.rest) as f32);
+            let of_value =
+                features.hashes(field).iter().zip(&features.counts[field]).map(|(hash, count)| match count {
+                    // The list is that of another field too.
+                    0 => (1, 0.0),
+                    _ => match frequent.get(hash) {
+                        Some(count) => (class(f64::from(*count)), comparison.weight_equal(f64::from(*count)) as f32),
+                        None => rest,
+                    },
+                });
+            let (classes, equal) = of_value.unzip();
+            bound.classes.push(classes);
+            bound.equal.push(equal);
+            let mut levels = [0.0; LEVELS];
+            for level in NEAR..=DIFFERENT {
+                levels[usize::from(level)] = comparison.weight(level) as f32;
+            }
+            bound.levels.push(levels);
+        }
+        bound
+    }
+
+    /// Bits for a pair to be of one person without the prior, and its levels.
+    pub(crate) fn evidence(&self, a: u32, b: u32, levels: &mut [u8]) -> f32 {
+        self.features.levels(a, b, &self.excluded, |field, value| self.classes[field][value as usize], levels);
+        let row = self.features.row(a);
+        let mut bits = 0.0;
+        for (field, level) in levels.iter().enumerate().take(row.len()) {
+            bits += self.of_level(field, *level, row[field]);
+        }
+        bits
+    }
+
+    /// Bits for two clusters to be of one person: the prior, and each comparison's mean over the pairs where it is known.
+    pub(crate) fn between(&self, of_a: &[u32], of_b: &[u32]) -> f32 {
+        let mut sums = [(0.0f32, 0u32); MOST_FIELDS];
+        let mut levels = [0; MOST_FIELDS];
+        for a in of_a {
+            let row = self.features.row(*a);
+            for b in of_b {
+                self.features.levels(
+                    *a,
+                    *b,
+                    &self.excluded,
+                    |field, value| self.classes[field][value as usize],
+                    &mut levels,
+                );
+                for (field, (level, sum)) in levels.iter().zip(&mut sums).enumerate().take(row.len()) {
+                    if *level != 0 {
+                        sum.0 += self.of_level(field, *level, row[field]);
+                        sum.1 += 1;
+                    }
+                }
+            }
+        }
+        let means = sums.iter().filter(|(_, known)| *known > 0).map(|(sum, known)| sum / *known as f32);
+        self.prior + means.sum::<f32>()
+    }
+
+    pub(crate) fn of_level(&self, field: usize, level: u8, value: u32) -> f32 {
+        match level {
+            0 => 0.0,
+            level if level < NEAR => self.equal[field][value as usize],
+            level => self.levels[field][usize::from(level)],
+        }
+    }
+}
