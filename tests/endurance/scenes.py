@@ -1,6 +1,7 @@
-"""What a program goes through in the field, done to it: kills, a long sleep, a crowd, a full disk.
+"""What a program goes through in the field, done to it: kills, a long sleep, a crowd, a full disk, the loss of power.
 
     tests/endurance/run [--program target/release/tributary] [--kills 300] [--sleepers 5] [--processes 32] [--batches 20] [--disks 40]
+        [--power-cuts 40]
 
 Every lake that comes of it must hold the tables of one that was left in peace.
 """
@@ -20,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/interop"))
+import power  # noqa: E402
 import same_tables  # noqa: E402
 
 SAMPLE = ROOT / "pipelines/sample/retailer"
@@ -282,6 +284,39 @@ def full_disk(shop: Shop, reference: Path, count: int) -> str:
     return f"{count} {what}, full after more and more of a run, in {time.monotonic() - began:.0f} s: {failed} runs failed and said why ({told}), all were completed with room again"
 
 
+def power_cuts(shop: Shop, reference: Path, count: int, dice: random.Random) -> str:
+    """Runs on lakes as they are found after the loss of power in the middle of a run."""
+    if count == 0:
+        return "no power cuts"
+    if shutil.which("strace") is None:
+        raise Failed("strace is not there, and the power cuts need it; `--power-cuts 0` leaves them out")
+    began = time.monotonic()
+    whole, lake = shop.folder / "whole", shop.folder / "cut"
+    shop.wave("cut", 2)
+    pipeline = shop.pipeline("cut", whole)
+    trace = shop.folder / "calls.txt"
+    if power.traced([str(shop.program), "run", str(pipeline)], shop.folder, trace) != 0:
+        raise Failed(f"the run under strace failed: {trace.with_suffix('.log').read_text(encoding='utf-8')}")
+    found = power.calls(trace)
+    disk, done, empty = power.Disk(), 0, 0
+    pipeline = shop.pipeline("cut", lake)
+    for number, moment in enumerate(power.moments(found, whole, count, dice)):
+        for call in found[done:moment]:
+            disk.take(*call)
+        done = moment
+        disk.after_power_loss(whole, lake, names_stay=number % 2 == 1)
+        empty += sum(1 for path in lake.rglob("*") if path.is_file() and path.stat().st_size == 0)
+        shop.run(pipeline)
+        shop.same(reference, lake)
+    for call in found[done:]:
+        disk.take(*call)
+    wet = [name for name in disk.names | disk.contents if name.startswith(str(whole)) and "/staging" not in name]
+    if wet:
+        raise Failed(f"a run that ended has not synced {wet[:5]}")
+    shutil.rmtree(lake, ignore_errors=True)
+    return f"power was lost at {count} moments of a run in {time.monotonic() - began:.0f} s, which left {empty} empty files: each run after it made the same lake"
+
+
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--program", type=Path, default=Path("target/debug/tributary"))
@@ -290,6 +325,7 @@ def main() -> None:
     arguments.add_argument("--processes", type=int, default=32)
     arguments.add_argument("--batches", type=int, default=20)
     arguments.add_argument("--disks", type=int, default=40)
+    arguments.add_argument("--power-cuts", type=int, default=40)
     arguments.add_argument("--seed", type=int, default=1)
     options = arguments.parse_args()
     program = options.program.resolve()
@@ -310,6 +346,7 @@ def main() -> None:
             lambda: two_at_once(shop, at_once),
             lambda: crowd(shop, options.processes, options.batches),
             lambda: full_disk(shop, at_once, options.disks),
+            lambda: power_cuts(shop, at_once, options.power_cuts, dice),
         ]
         for scene in scenes:
             try:
