@@ -2,6 +2,7 @@
 //! mappings in any order. An oracle that knows only the source says what must be there after each run.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError};
@@ -247,6 +248,7 @@ async fn story(ops: &[Op]) -> Result<(), TestCaseError> {
 }
 
 fn stories(seed: u64, cases: u32, longest: usize) {
+    let told = AtomicU32::new(0);
     let config = Config {
         cases,
         failure_persistence: None,
@@ -256,6 +258,10 @@ fn stories(seed: u64, cases: u32, longest: usize) {
     };
     proptest!(config, |(ops in prop::collection::vec(op(), 2..longest))| {
         on_paused_clock(story(&ops))?;
+        let so_far = told.fetch_add(1, Ordering::SeqCst) + 1;
+        if so_far % 100 == 0 {
+            eprintln!("seed {seed}: {so_far} stories");
+        }
     });
 }
 
