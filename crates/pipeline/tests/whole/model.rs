@@ -259,7 +259,7 @@ fn stories(seed: u64, cases: u32, longest: usize) {
     proptest!(config, |(ops in prop::collection::vec(op(), 2..longest))| {
         on_paused_clock(story(&ops))?;
         let so_far = told.fetch_add(1, Ordering::SeqCst) + 1;
-        if so_far % 100 == 0 {
+        if so_far.is_multiple_of(100) {
             eprintln!("seed {seed}: {so_far} stories");
         }
     });
