@@ -9,7 +9,7 @@ use tributary_linkage::increment::{Change, blocks, score_changed};
 use tributary_linkage::refine::refine;
 use tributary_linkage::{Edge, Features, Model};
 
-use crate::{Columns, cpu, csv};
+use crate::{Columns, batch, cpu};
 
 const EVERY: usize = 100;
 
@@ -39,11 +39,10 @@ pub fn cost(
     let mut near: Vec<u32> = near.into_iter().collect();
     near.sort_unstable();
     let mut rows = Vec::with_capacity(near.len());
-    let mut reader = csv::Reader::open(path)?;
-    reader.header()?;
+    let mut reader = csv::Reader::from_path(path)?;
     let (mut number, mut wanted) = (0, near.iter().peekable());
     loop {
-        let batch = reader.batch(50_000)?;
+        let batch = batch(&mut reader)?;
         if batch.is_empty() {
             break;
         }

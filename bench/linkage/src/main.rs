@@ -4,11 +4,12 @@
 //! identifiers (`id:<type>`). Prints one JSON object: quality, CPU seconds by phase, peak memory in MB, what was compared.
 
 mod change;
-mod csv;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::Write;
 
+use csv::StringRecord;
 use serde_json::{Value, json};
 use tributary_linkage::evaluate::evaluate;
 use tributary_linkage::refine::refine;
@@ -37,7 +38,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(header: &[String]) -> Columns {
+    fn new(header: &StringRecord) -> Columns {
         let known = [
             "key",
             "source",
@@ -56,7 +57,7 @@ impl Columns {
             "truth",
         ]
         .map(|name| header.iter().position(|column| column == name));
-        let of = |(at, name): (usize, &String)| Some((at, name.strip_prefix("id:")?.to_owned()));
+        let of = |(at, name): (usize, &str)| Some((at, name.strip_prefix("id:")?.to_owned()));
         let (identifiers, names) = header.iter().enumerate().filter_map(of).unzip();
         Columns { known, identifiers, names }
     }
@@ -65,17 +66,17 @@ impl Columns {
         Builder::new(1, &self.names.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    fn field<'a>(&self, record: &'a csv::Record, column: usize) -> Option<&'a str> {
-        self.known[column].map(|at| record.get(at)).filter(|text| !text.is_empty())
+    fn field<'a>(&self, record: &'a StringRecord, column: usize) -> Option<&'a str> {
+        self.known[column].and_then(|at| record.get(at)).filter(|text| !text.is_empty())
     }
 
-    fn push(&self, record: &csv::Record, source: u32, builder: &mut Builder) -> Result<(), std::num::ParseIntError> {
+    fn push(&self, record: &StringRecord, source: u32, builder: &mut Builder) -> Result<(), std::num::ParseIntError> {
         let field = |column: usize| self.field(record, column);
         let ids: Vec<(usize, &str)> = self
             .identifiers
             .iter()
             .enumerate()
-            .map(|(which, at)| (which, record.get(*at)))
+            .filter_map(|(which, at)| Some((which, record.get(*at)?)))
             .filter(|(_, text)| !text.is_empty())
             .collect();
         builder.push(&Party {
@@ -100,6 +101,11 @@ impl Columns {
     }
 }
 
+/// The next records of a file.
+fn batch(reader: &mut csv::Reader<File>) -> csv::Result<Vec<StringRecord>> {
+    reader.records().take(50_000).collect()
+}
+
 /// A number for each distinct text.
 fn number(of: &mut HashMap<String, u32>, text: &str) -> u32 {
     if let Some(number) = of.get(text) {
@@ -117,16 +123,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let flag = |name: &str| flags.iter().any(|flag| flag == name);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
 
-    let mut reader = csv::Reader::open(&path)?;
-    let header = reader.header()?;
-    let columns = Columns::new(&header);
+    let mut reader = csv::Reader::from_path(&path)?;
+    let columns = Columns::new(reader.headers()?);
     let mut builder = columns.builder();
     let (mut sources, mut persons) = (HashMap::new(), HashMap::new());
     let mut truth: Vec<Option<u32>> = vec![];
     let mut building = 0.0;
     loop {
         // In batches, so that the time of reading is not taken for that of building.
-        let batch = reader.batch(50_000)?;
+        let batch = batch(&mut reader)?;
         if batch.is_empty() {
             break;
         }

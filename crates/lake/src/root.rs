@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::Utc;
+use deltalake::DeltaTable;
 use futures::TryStreamExt;
 use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct Lake {
     pub(crate) fence: Option<Fence>,
     /// Per table, whose turn it is to commit: writers of one process line up, as each that loses a race has to look at all that won.
     queues: Queues,
+    /// Tables as they were last loaded, so that only what their logs have more is read.
+    pub(crate) loaded: Arc<Mutex<BTreeMap<TableName, DeltaTable>>>,
 }
 
 type Queues = Arc<Mutex<BTreeMap<TableName, Arc<tokio::sync::Mutex<()>>>>>;
@@ -59,7 +62,7 @@ impl Lake {
         if info.single_writer {
             location.store = Arc::new(SingleWriter(location.store));
         }
-        Ok(Self { location, info, fence: None, queues: Queues::default() })
+        Ok(Self { location, info, fence: None, queues: Queues::default(), loaded: Arc::default() })
     }
 
     /// Opens the lake, or makes it with `seed` (or a random one). A store that is not a local folder is tried first: it

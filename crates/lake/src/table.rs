@@ -1,7 +1,8 @@
 //! A Delta table at one version: its schema, files and transaction versions.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use deltalake::kernel::StructField;
@@ -98,16 +99,33 @@ impl Lake {
         Ok(DeltaTable::new(default_logstore(prefixed, root, &url, &StorageConfig::default())))
     }
 
+    fn loaded(&self) -> MutexGuard<'_, BTreeMap<TableName, DeltaTable>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, name: &TableName, delta: DeltaTable) -> Result<Table> {
+        self.loaded().insert(name.clone(), delta.clone());
+        Table::from_delta(self, name.clone(), delta)
+    }
+
     /// The newest version of a table, or `None` if there is no such table.
     ///
     /// # Errors
     /// If there is one that cannot be read.
     pub async fn table(&self, name: &TableName) -> Result<Option<Table>> {
+        let known = self.loaded().get(name).cloned();
+        if let Some(mut delta) = known
+            && delta.load().await.is_ok()
+        {
+            return self.keep(name, delta).map(Some);
+        }
+        // What was known may be gone, log and all.
+        self.loaded().remove(name);
         let mut delta = self.handle(name)?;
         let mut waits = [5, 20, 80, 320].into_iter();
         loop {
             let e = match delta.load().await {
-                Ok(()) => return Table::from_delta(self, name.clone(), delta).map(Some),
+                Ok(()) => return self.keep(name, delta).map(Some),
                 Err(deltalake::DeltaTableError::NotATable(_) | deltalake::DeltaTableError::InvalidTableLocation(_)) => {
                     return Ok(None);
                 }

@@ -12,6 +12,7 @@
 //! | [`score`] | which pairs are edges? |
 //! | [`increment`] | which edges have come, and which must go, where some records have changed? |
 //! | [`refine`] | which clusters do edges make, without the bridges that contradict them? |
+//! | [`forest`] | which records are joined? |
 //! | [`explain`] | why are two records one, or not one? |
 //! | [`evaluate`] | how good are clusters, given the truth? |
 //! | [`names`] | are two names forms of one name? how many unlike names share a value? |
@@ -21,6 +22,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod features;
 mod field;
+pub mod forest;
 pub mod increment;
 mod key;
 pub mod model;

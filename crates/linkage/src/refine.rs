@@ -8,6 +8,7 @@
 //! become strangers.
 
 use crate::features::Features;
+use crate::forest::Forest;
 use crate::model::{Bound, Model};
 use crate::score::Edge;
 use crate::text::mix;
@@ -33,7 +34,8 @@ pub fn refine(model: &Model, features: &Features, edges: &[Edge]) -> Clusters {
     let bound = Bound::new(model, features);
     let mut order: Vec<(u32, u64, u32)> = edges.iter().zip(0..).map(|(edge, at)| order(edge, at, features)).collect();
     order.sort_unstable();
-    let mut forest = Forest::new(features.len());
+    let mut forest = Forest::new(features.len() as u32);
+    let mut rings = Rings((0..features.len() as u32).collect());
     let mut cut = vec![];
     for (.., at) in order {
         let edge = &edges[at as usize];
@@ -41,8 +43,8 @@ pub fn refine(model: &Model, features: &Features, edges: &[Edge]) -> Clusters {
         if a == b {
             continue;
         }
-        if forest.size[a as usize] as usize + forest.size[b as usize] as usize > 2 {
-            let (of_a, of_b) = (forest.some(edge.a, features), forest.some(edge.b, features));
+        if forest.size(a) + forest.size(b) > 2 {
+            let (of_a, of_b) = (rings.some(edge.a, features), rings.some(edge.b, features));
             if (WHOLES * bound.between(&of_a, &of_b) + edge.bits) / (WHOLES + 1.0) < model.least_bits() {
                 cut.push(at);
                 continue;
@@ -50,7 +52,7 @@ pub fn refine(model: &Model, features: &Features, edges: &[Edge]) -> Clusters {
         }
         forest.union(a, b);
         // Rings of two clusters become one where their links are crossed.
-        forest.next.swap(edge.a as usize, edge.b as usize);
+        rings.0.swap(edge.a as usize, edge.b as usize);
     }
     cut.sort_unstable();
     Clusters { label: forest.labels(), cut }
@@ -65,41 +67,17 @@ fn order(edge: &Edge, at: u32, features: &Features) -> (u32, u64, u32) {
     (!ascending, mix(mix(a.min(b)) ^ a.max(b)), at)
 }
 
-struct Forest {
-    parent: Vec<u32>,
-    size: Vec<u32>,
-    /// The next record of the same cluster, in a ring.
-    next: Vec<u32>,
-}
+/// The records of a cluster, each with the next, so that they make a ring.
+struct Rings(Vec<u32>);
 
-impl Forest {
-    fn new(records: usize) -> Forest {
-        let own: Vec<u32> = (0..records as u32).collect();
-        Forest { parent: own.clone(), size: vec![1; records], next: own }
-    }
-
-    fn find(&mut self, mut record: u32) -> u32 {
-        while self.parent[record as usize] != record {
-            let above = self.parent[self.parent[record as usize] as usize];
-            self.parent[record as usize] = above;
-            record = above;
-        }
-        record
-    }
-
-    fn union(&mut self, a: u32, b: u32) {
-        let (kept, gone) = if self.size[a as usize] >= self.size[b as usize] { (a, b) } else { (b, a) };
-        self.parent[gone as usize] = kept;
-        self.size[kept as usize] += self.size[gone as usize];
-    }
-
+impl Rings {
     /// The record that an edge ends at and some others of its cluster: of the next in its ring those with the lowest hashes.
     fn some(&self, end: u32, features: &Features) -> Vec<u32> {
         let mut found: Vec<(u64, u32)> = vec![];
-        let mut record = self.next[end as usize];
+        let mut record = self.0[end as usize];
         while record != end && found.len() < WALKED {
             found.push((mix(features.keys[record as usize]), record));
-            record = self.next[record as usize];
+            record = self.0[record as usize];
         }
         if found.len() >= LOOKED_AT {
             found.select_nth_unstable(LOOKED_AT - 1);
@@ -107,15 +85,5 @@ impl Forest {
         }
         found.sort_unstable();
         std::iter::once(end).chain(found.into_iter().map(|(_, record)| record)).collect()
-    }
-
-    fn labels(mut self) -> Vec<u32> {
-        let mut lowest = vec![u32::MAX; self.parent.len()];
-        let label = (0..self.parent.len() as u32).map(|record| {
-            let root = self.find(record) as usize;
-            lowest[root] = lowest[root].min(record);
-            lowest[root]
-        });
-        label.collect()
     }
 }

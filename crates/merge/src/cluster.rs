@@ -1,6 +1,6 @@
 //! Clusters: records joined by edges, except where a constraint forbids it.
 //!
-//! Union-find over record numbers, with path halving and union by size. Edges are taken strongest first, so that where two
+//! Union-find over record numbers. Edges are taken strongest first, so that where two
 //! edges together would break a constraint the weaker one yields; equally strong ones are taken by record numbers, so that
 //! the order of the input does not matter. A union is refused if the two clusters
 //! - hold different values of an identifier that a person has only one of (see [`Unique`]), or
@@ -12,6 +12,8 @@
 
 #[cfg(test)]
 mod tests;
+
+use tributary_linkage::forest::Forest;
 
 /// Two records are one person, by evidence of some strength (higher is stronger; what each means is the caller's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,47 +110,6 @@ fn enemy_pair(forest: &mut Forest, of_a: &[(u32, u32)], of_b: &[(u32, u32)], roo
     let (shorter, other) = if of_a.len() <= of_b.len() { (of_a, roots.1) } else { (of_b, roots.0) };
     let met = shorter.iter().filter(|(_, enemy)| forest.find(*enemy) == other);
     met.map(|(own, enemy)| (*own.min(enemy), *own.max(enemy))).min().map(|(a, b)| Conflict::CannotLink { a, b })
-}
-
-struct Forest {
-    parent: Vec<u32>,
-    /// Of roots: how many records they stand for.
-    size: Vec<u32>,
-}
-
-impl Forest {
-    fn new(records: u32) -> Forest {
-        Forest { parent: (0..records).collect(), size: vec![1; records as usize] }
-    }
-
-    fn find(&mut self, mut record: u32) -> u32 {
-        while self.parent[record as usize] != record {
-            let above = self.parent[self.parent[record as usize] as usize];
-            self.parent[record as usize] = above;
-            record = above;
-        }
-        record
-    }
-
-    /// Joins two roots, and says which is one still and which is not.
-    fn union(&mut self, a: u32, b: u32) -> (u32, u32) {
-        let (kept, gone) = if self.size[a as usize] >= self.size[b as usize] { (a, b) } else { (b, a) };
-        self.parent[gone as usize] = kept;
-        self.size[kept as usize] += self.size[gone as usize];
-        (kept, gone)
-    }
-
-    fn labels(mut self) -> Vec<u32> {
-        let records = self.parent.len() as u32;
-        // From the lowest up: the first record of a cluster that comes by is its smallest.
-        let mut smallest = vec![u32::MAX; records as usize];
-        let label = (0..records).map(|record| {
-            let root = self.find(record) as usize;
-            smallest[root] = smallest[root].min(record);
-            smallest[root]
-        });
-        label.collect()
-    }
 }
 
 /// Short sorted lists, one for each root that has something to list; most have nothing, and cost four bytes.

@@ -1,17 +1,20 @@
-//! The edge of a stream: what its newest rows were, so that a cursor whose boundary is inclusive does not write them again.
+//! The edge of a stream: what its newest rows were, so that a cursor whose boundary is inclusive does not write them again; and
+//! what was rejected last, which may have neither key nor version.
 //!
-//! Kept beside the positions of a stream that has a key and a version column, under a name that no connector uses.
+//! Kept beside the positions of a stream that has a key and a version column, under names that no connector uses.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 /// The name among a stream's positions.
 pub const NAME: &str = "tributary:edge";
 /// The name of the rejected records among a stream's positions.
-pub const REJECTED: &str = "tributary:edge-rejected";
-/// How many rows are remembered.
+const REJECTED: &str = "tributary:edge-rejected";
+/// How many rows are remembered, and how many rejected records.
 const KEPT: usize = 500;
 /// Looked through at most before the oldest are dropped; rows of one version are not parted below this.
 const MOST: usize = 4 * KEPT;
@@ -24,29 +27,50 @@ pub struct Edge {
     floor: Option<Arc<str>>,
     /// The version that came last: the next row often has the same.
     last: Option<Arc<str>>,
+    /// Hashes of rejected records, the newest last; as often as they came, since one may come twice.
+    rejected: Vec<u64>,
 }
 
 impl Edge {
     /// # Errors
     /// None: what cannot be read is as if nothing was remembered, and rows are then written once more and superseded.
-    pub fn read(value: Option<&Value>) -> Self {
-        let rows: Vec<(u64, String, u64)> =
-            value.and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default();
+    pub fn read(positions: &BTreeMap<String, Value>) -> Self {
+        let rows: Vec<(u64, String, u64)> = known(positions, NAME);
         Self {
             rows: rows.into_iter().map(|(key, version, content)| (key, (version.into(), content))).collect(),
+            rejected: known(positions, REJECTED),
             ..Self::default()
         }
     }
 
-    pub fn write(&self) -> Value {
+    /// What [`Self::read`] reads.
+    pub fn positions(&self) -> impl Iterator<Item = (String, Value)> {
         let mut rows: Vec<_> = self.rows.iter().map(|(key, (version, content))| (key, &**version, content)).collect();
         rows.sort_unstable();
-        json!(rows)
+        let rejected = (!self.rejected.is_empty()).then(|| (REJECTED.to_owned(), json!(self.rejected)));
+        std::iter::once((NAME.to_owned(), json!(rows))).chain(rejected)
     }
 
     /// Key and content of each row.
     pub fn rows(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         self.rows.iter().map(|(key, (_, content))| (*key, *content))
+    }
+
+    /// The hash of each rejected record, as often as it came.
+    pub fn rejected(&self) -> impl Iterator<Item = u64> + '_ {
+        self.rejected.iter().copied()
+    }
+
+    /// A record came that was rejected.
+    pub fn reject(&mut self, hash: u64) {
+        self.rejected.push(hash);
+        if self.rejected.len() > MOST {
+            self.drop_rejected();
+        }
+    }
+
+    fn drop_rejected(&mut self) {
+        self.rejected.drain(..self.rejected.len().saturating_sub(KEPT));
     }
 
     /// A row came. The last of a key counts.
@@ -70,6 +94,8 @@ impl Edge {
 
     /// What came later is added to what is there.
     pub fn extend(&mut self, later: Self) {
+        self.rejected.extend(later.rejected);
+        self.drop_rejected();
         for (key, (version, content)) in later.rows {
             if self.floor.as_ref().is_none_or(|floor| version >= *floor) || self.rows.contains_key(&key) {
                 self.insert(key, version, content);
@@ -79,6 +105,7 @@ impl Edge {
 
     /// Drops the oldest.
     pub fn cut(&mut self) {
+        self.drop_rejected();
         if self.rows.len() <= KEPT {
             return;
         }
@@ -98,55 +125,8 @@ impl Edge {
     }
 }
 
-/// Hashes of the records that were rejected last. They have no version, so that the last are those that came last. As one may come
-/// twice, each counts as often as it came.
-#[derive(Debug, Clone, Default)]
-pub struct Rejects {
-    hashes: Vec<u64>,
-    /// Of these, what was not shown again.
-    left: HashMap<u64, usize>,
-}
-
-impl Rejects {
-    /// # Errors
-    /// None, as with [`Edge::read`].
-    pub fn read(value: Option<&Value>) -> Self {
-        let hashes = value.and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default();
-        let mut rejects = Self { hashes, left: HashMap::new() };
-        rejects.expect_all();
-        rejects
-    }
-
-    pub fn write(&self) -> Value {
-        json!(self.hashes)
-    }
-
-    /// All of them may be shown again.
-    pub fn expect_all(&mut self) {
-        self.left.clear();
-        for hash in &self.hashes {
-            *self.left.entry(*hash).or_default() += 1;
-        }
-    }
-
-    /// Whether a record that is rejected is one of them, shown again.
-    pub fn again(&mut self, hash: u64) -> bool {
-        match self.left.get_mut(&hash) {
-            Some(left) if *left > 0 => {
-                *left -= 1;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// These were committed.
-    pub fn extend(&mut self, later: &[u64]) {
-        self.hashes.extend_from_slice(later);
-        let oldest = self.hashes.len().saturating_sub(KEPT);
-        self.hashes.drain(..oldest);
-        self.expect_all();
-    }
+fn known<T: DeserializeOwned>(positions: &BTreeMap<String, Value>, name: &str) -> Vec<T> {
+    positions.get(name).and_then(|value| serde_json::from_value(value.clone()).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -160,12 +140,12 @@ mod tests {
             edge.add(n, &format!("2026-{n:05}"), n * 3);
         }
         edge.cut();
-        let back = Edge::read(Some(&edge.write()));
+        let back = Edge::read(&edge.positions().collect());
         let mut rows: Vec<_> = back.rows().collect();
         rows.sort_unstable();
         assert_eq!(rows.len(), KEPT);
         assert_eq!(rows.first(), Some(&(9_500, 28_500)));
-        assert_eq!(back.write(), edge.write());
+        assert!(back.positions().eq(edge.positions()));
     }
 
     #[test]
@@ -174,19 +154,21 @@ mod tests {
         edge.add(1, "5", 10);
         edge.add(1, "4", 11);
         assert_eq!(edge.rows().collect::<Vec<_>>(), [(1, 11)]);
-        assert_eq!(Edge::read(Some(&json!("of another form"))).rows().count(), 0);
+        let other = [(NAME.to_owned(), json!("of another form"))];
+        assert_eq!(Edge::read(&other.into()).rows().count(), 0);
     }
 
     #[test]
-    fn a_rejected_record_is_known_as_often_as_it_came() {
-        let mut rejects = Rejects::default();
-        rejects.extend(&[7, 7, 8]);
-        let mut rejects = Rejects::read(Some(&rejects.write()));
-        assert_eq!([7, 7, 7, 8, 9].map(|hash| rejects.again(hash)), [true, true, false, true, false]);
-        rejects.expect_all();
-        assert!(rejects.again(7));
-        rejects.extend(&(100..100 + KEPT as u64).collect::<Vec<_>>());
-        assert!(!rejects.again(7), "the oldest are forgotten");
-        assert!(rejects.again(100));
+    fn rejected_records_are_remembered_as_often_as_they_came() {
+        let mut edge = Edge::default();
+        assert_eq!(edge.positions().count(), 1, "streams without any have no such position");
+        let mut later = Edge::default();
+        [7, 7, 8].into_iter().for_each(|hash| later.reject(hash));
+        edge.extend(later);
+        edge.cut();
+        assert_eq!(Edge::read(&edge.positions().collect()).rejected().collect::<Vec<_>>(), [7, 7, 8]);
+        (0..KEPT as u64).for_each(|hash| edge.reject(100 + hash));
+        edge.cut();
+        assert_eq!(edge.rejected().next(), Some(100), "the oldest are forgotten");
     }
 }

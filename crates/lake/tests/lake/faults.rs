@@ -155,7 +155,7 @@ async fn any_reply_may_be_lost() {
 
 /// Exhaustive; the release command of CONTRIBUTING.md runs it.
 #[tokio::test(start_paused = true)]
-#[ignore = "takes long; `cargo test --release -p tributary-lake -- --ignored` runs it"]
+#[ignore = "takes long; see CONTRIBUTING.md"]
 async fn any_write_may_meet_any_fault() {
     let torn = StoreFault::Torn;
     each_write(&StoreFault::ALL.into_iter().filter(|fault| *fault != torn).collect::<Vec<_>>()).await;

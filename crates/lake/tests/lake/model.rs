@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestCaseError};
+use proptest::test_runner::{Config, RngSeed, TestCaseError};
 use serde_json::json;
 use tributary_lake::fault::StoreFault;
 use tributary_lake::{
@@ -253,22 +253,40 @@ async fn story(ops: Vec<Op>) -> std::result::Result<(), TestCaseError> {
     Ok(())
 }
 
-fn stories(cases: u32, longest: usize) {
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+fn stories(seed: u64, cases: u32, longest: usize) {
+    let config = Config {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        rng_seed: RngSeed::Fixed(seed),
+        ..Config::default()
+    };
     proptest!(config, |(ops in prop::collection::vec(op(), 1..longest))| {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(story(ops))?;
     });
 }
 
+// In two, for two cores.
+
 #[test]
 fn whatever_happens_nothing_is_lost_or_doubled() {
-    stories(200, 9);
+    stories(1, 100, 9);
+}
+
+#[test]
+fn whatever_else_happens_nothing_is_lost_or_doubled() {
+    stories(2, 100, 9);
 }
 
 /// The release command of CONTRIBUTING.md runs it.
 #[test]
-#[ignore = "takes long; `cargo test --release -p tributary-lake -- --ignored` runs it"]
+#[ignore = "takes long; see CONTRIBUTING.md"]
 fn whatever_happens_nothing_is_lost_or_doubled_2000_times() {
-    stories(2_000, 24);
+    let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get() as u32);
+    std::thread::scope(|scope| {
+        for seed in 0..cores {
+            scope.spawn(move || stories(10 + u64::from(seed), 2_000_u32.div_ceil(cores), 24));
+        }
+    });
 }

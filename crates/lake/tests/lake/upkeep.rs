@@ -50,6 +50,29 @@ async fn small_files_become_one_and_no_row_changes() {
     assert_eq!((table.files().unwrap().len(), table.rows().unwrap()), (1, 23));
 }
 
+/// Who has a lake open keeps what he has read of its logs, and goes on from there.
+#[tokio::test]
+async fn a_lake_that_is_long_open_sees_what_others_did() {
+    let folder = tempfile::tempdir().unwrap();
+    let (spec, lake) = (spec("shop_orders"), lake(&folder).await);
+    filled(&lake, &spec, 2).await;
+    assert_eq!(lake.table(&spec.name).await.unwrap().unwrap().version(), 2);
+
+    // The log of then is gone by the time he looks again.
+    let other = Lake::open(lake.location.clone()).await.unwrap();
+    filled(&other, &spec, 3).await;
+    let table = deltalake::open_table(other.table(&spec.name).await.unwrap().unwrap().url().clone()).await.unwrap();
+    deltalake::protocol::checkpoints::create_checkpoint(&table, None).await.unwrap();
+    let log = folder.path().join("lake/raw/shop_orders/_delta_log");
+    for version in 0..5 {
+        std::fs::remove_file(log.join(format!("{version:020}.json"))).unwrap();
+    }
+    let other = Lake::open(lake.location.clone()).await.unwrap();
+    filled(&other, &spec, 1).await;
+    let table = lake.table(&spec.name).await.unwrap().unwrap();
+    assert_eq!((table.version(), numbers(&lake, &table).await), (6, (1..=6).collect()));
+}
+
 #[tokio::test]
 async fn a_column_that_came_later_is_null_in_older_rows() {
     let folder = tempfile::tempdir().unwrap();
