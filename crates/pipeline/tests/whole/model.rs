@@ -284,7 +284,7 @@ fn whatever_happens_a_pipeline_loses_and_doubles_nothing_2000_times() {
     let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get() as u32);
     std::thread::scope(|scope| {
         for seed in 0..cores {
-            scope.spawn(move || stories(10 + u64::from(seed), 2_000_u32.div_ceil(cores), 14));
+            scope.spawn(move || stories(10 + u64::from(seed), 2_000_u32.div_ceil(cores), 10));
         }
     });
 }
