@@ -269,12 +269,12 @@ fn stories(seed: u64, cases: u32, longest: usize) {
 
 #[test]
 fn whatever_happens_a_pipeline_loses_and_doubles_nothing() {
-    stories(1, 10, 7);
+    stories(1, 6, 7);
 }
 
 #[test]
 fn whatever_else_happens_a_pipeline_loses_and_doubles_nothing() {
-    stories(2, 10, 7);
+    stories(2, 6, 7);
 }
 
 /// The release command of CONTRIBUTING.md runs it.
