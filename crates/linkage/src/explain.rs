@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::features::Features;
 use crate::field::{Kind, MISSING, MOST_FIELDS, NEAR};
-use crate::key::Key;
 use crate::model::{Bound, Model, probability};
 use crate::score::blocks::held;
 
@@ -38,8 +37,8 @@ pub struct Explanation {
     pub probability: f64,
     /// Whether it reaches the model's threshold.
     pub edge: bool,
-    /// The keys that both records agree in. If there is none the pair is not compared, whatever its score.
-    pub keys: Vec<Key>,
+    /// The keys that both records agree in, in words. If there is none the pair is not compared, whatever its score.
+    pub keys: Vec<String>,
 }
 
 /// Explains the pair of two records, whether or not a key holds both.
@@ -72,7 +71,8 @@ pub fn explain(model: &Model, features: &Features, a: u32, b: u32) -> Explanatio
         }
     });
     let excluded = model.excluded(features);
-    let keys = model.keys.iter().filter(|key| held(key, features, &excluded, a, b)).cloned().collect();
+    let held = model.keys.iter().filter(|key| held(key, features, &excluded, a, b));
+    let keys = held.map(|key| model.words(key)).collect();
     Explanation {
         prior: model.prior,
         evidence: evidence.collect(),

@@ -184,3 +184,47 @@ pub struct Key {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub splits: Option<usize>,
 }
+
+impl Atom {
+    /// In words; `codes` are the names of the identifiers.
+    fn words(self, codes: &[&str]) -> String {
+        let code = |code: u8| codes.get(usize::from(code)).copied().unwrap_or("identifier");
+        let words = match self {
+            Atom::Name => "name",
+            Atom::NameSound => "sound of name",
+            Atom::Given => "given name",
+            Atom::GivenSound => "sound of given name",
+            Atom::GivenFirst => "first letter of given name",
+            Atom::GivenLast => "last letter of given name",
+            Atom::Family => "family name",
+            Atom::FamilySound => "sound of family name",
+            Atom::Birthday => "birthday",
+            Atom::MonthDay => "month and day of birth",
+            Atom::YearMonth => "year and month of birth",
+            Atom::Year => "year of birth",
+            Atom::Phone => "phone",
+            Atom::PhoneEnds => "ends of phone",
+            Atom::PhoneFront => "front of phone",
+            Atom::PhoneBack => "back of phone",
+            Atom::Email => "e-mail",
+            Atom::EmailLocal => "local part of e-mail",
+            Atom::Street => "street",
+            Atom::StreetWords => "words of street",
+            Atom::StreetNumber => "numbers of street",
+            Atom::District => "district",
+            Atom::City => "city",
+            Atom::Postcode => "postcode",
+            Atom::Code(of) => return code(of).to_owned(),
+            Atom::CodeHead(of) => return format!("head of {}", code(of)),
+            Atom::CodeTail(of) => return format!("tail of {}", code(of)),
+        };
+        words.to_owned()
+    }
+}
+
+impl Key {
+    /// In words; `codes` are the names of the identifiers.
+    pub(crate) fn words(&self, codes: &[&str]) -> String {
+        self.atoms.iter().map(|atom| atom.words(codes)).collect::<Vec<_>>().join(" + ")
+    }
+}

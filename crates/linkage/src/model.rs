@@ -70,6 +70,41 @@ impl Comparison {
     }
 }
 
+/// A level of a comparison as a chart shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Level {
+    /// `equal, in a rare value`, `one edit`, …
+    pub name: String,
+    /// Probability given one person, and given two.
+    pub m: f64,
+    pub u: f64,
+    /// Log2 of `m / u`.
+    pub bits: f64,
+}
+
+impl Comparison {
+    /// What can be said of two known values, from what speaks most for one person on; equality in the rarest and in the most
+    /// frequent value.
+    pub fn levels(&self) -> Vec<Level> {
+        let equal = |name: &str, count: f64| {
+            let (m, u) = (self.m[1], self.u_equal(count));
+            Level { name: format!("equal, {name}"), m, u, bits: self.weight_equal(count) }
+        };
+        let most = self.frequent.iter().map(|(_, count)| f64::from(*count)).fold(self.rest, f64::max);
+        let mut levels = vec![equal("in a rare value", 2.0)];
+        if most > 4.0 {
+            levels.push(equal("in the most frequent value", most));
+        }
+        let near = (NEAR..).zip(self.kind.levels()).map(|(level, _)| level);
+        levels.extend(near.chain([DIFFERENT]).map(|level| {
+            let at = usize::from(level);
+            let name = self.kind.level(level).to_owned();
+            Level { name, m: self.m[at], u: self.u[at], bits: self.weight(level) }
+        }));
+        levels
+    }
+}
+
 /// A trained model: all that is needed to score pairs and to explain a score.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Model {
@@ -97,6 +132,12 @@ impl Model {
     /// Bits at which a pair becomes an edge.
     pub(crate) fn least_bits(&self) -> f32 {
         (self.threshold / (1.0 - self.threshold)).log2() as f32
+    }
+
+    /// A blocking key in words, such as `sound of name + city`.
+    pub fn words(&self, key: &Key) -> String {
+        let codes = self.comparisons.iter().filter(|comparison| comparison.kind == Kind::Code);
+        key.words(&codes.map(|comparison| comparison.name.as_str()).collect::<Vec<_>>())
     }
 
     /// Whether the records have the fields of this model.

@@ -22,8 +22,10 @@ pub(super) struct Draw {
 const DRAWS: u64 = 8192;
 /// Outcomes kept of a group.
 const OUTCOMES: usize = 3000;
-/// Pairs of a source with fewer matches tell too little of them.
-const LEAST_SHARE: f64 = 0.3;
+/// The more of a source's pairs are matches the better they tell of them: those with a smaller share are only asked where…
+const SHARES: [f64; 3] = [0.3, 0.05, 0.0];
+/// …the others have shown fewer matches than so many.
+const FEW: f64 = 20.0;
 /// Costs of keys are estimated from so many records.
 const COSTED: usize = 20_000;
 /// So many keys at most: with those that split them they are bits of a number.
@@ -75,24 +77,15 @@ fn outcomes(
     atoms: &[Atom],
     fields: u32,
 ) -> Vec<(u64, u64)> {
-    let usable = |(source, share): (&super::Source, &f64)| {
-        source.agree & fields == 0 && source.agree != 0 && *share >= LEAST_SHARE
-    };
     let of_group: Vec<(usize, Atom)> =
         atoms.iter().copied().enumerate().filter(|(_, atom)| atom.fields() & fields != 0).collect();
     let mut posteriors: Vec<(f64, u32, u32, u64)> = vec![];
-    for (number, pairs) in sample.pairs.iter().enumerate() {
-        let source = &sample.sources[number];
-        if !usable((source, &estimate.share[number])) {
-            continue;
-        }
-        let odds = estimate.share[number] / (1.0 - estimate.share[number]);
-        for (a, b) in pairs {
-            let mut levels: Levels = [0; MOST_FIELDS];
-            let by_count = |field: usize, value: u32| class(f64::from(features.counts[field][value as usize]));
-            features.levels(*a, *b, &sample.excluded, by_count, &mut levels);
-            let pattern = packed(&levels);
-            posteriors.push((posterior(ratios, source.agree, pattern, odds), *a, *b, pattern));
+    let mut above = f64::INFINITY;
+    for least in SHARES {
+        posteriors.extend(shown_by(features, sample, estimate, ratios, fields, least..above));
+        above = least;
+        if posteriors.iter().map(|(posterior, ..)| posterior).sum::<f64>() >= FEW {
+            break;
         }
     }
     let total: f64 = posteriors.iter().map(|(posterior, ..)| posterior).sum();
@@ -116,6 +109,32 @@ fn outcomes(
         outcomes.push((pattern & shown, equal));
     }
     outcomes
+}
+
+/// Pairs that were chosen by other fields, of sources with such a share of matches: how likely each is a match, its records, its levels.
+fn shown_by(
+    features: &Features,
+    sample: &Sample,
+    estimate: &Estimate,
+    ratios: &[[f64; crate::field::LEVELS]],
+    fields: u32,
+    shares: std::ops::Range<f64>,
+) -> Vec<(f64, u32, u32, u64)> {
+    let mut found = vec![];
+    for ((pairs, source), share) in sample.pairs.iter().zip(&sample.sources).zip(&estimate.share) {
+        if source.agree & fields != 0 || source.agree == 0 || !shares.contains(share) {
+            continue;
+        }
+        let odds = share / (1.0 - share);
+        for (a, b) in pairs {
+            let mut levels: Levels = [0; MOST_FIELDS];
+            let by_count = |field: usize, value: u32| class(f64::from(features.counts[field][value as usize]));
+            features.levels(*a, *b, &sample.excluded, by_count, &mut levels);
+            let pattern = packed(&levels);
+            found.push((posterior(ratios, source.agree, pattern, odds), *a, *b, pattern));
+        }
+    }
+    found
 }
 
 struct Candidate {
@@ -232,6 +251,15 @@ fn choose(candidates: &[Candidate], draws: &[Draw], each: f64, purse: &Purse) ->
         spent += candidates[at].cost;
         covered += gain;
         left.retain(|draw| draw.equal & candidates[at].mask != candidates[at].mask);
+    }
+    // What is free is spent: training may not have seen all ways in which records of one person differ.
+    let mut single: Vec<usize> = (0..candidates.len()).filter(|at| candidates[*at].atoms.len() == 1).collect();
+    single.sort_by(|a, b| candidates[*a].cost.total_cmp(&candidates[*b].cost).then(a.cmp(b)));
+    for at in single {
+        if chosen.len() < MOST_KEYS && !chosen.contains(&at) && spent + candidates[at].cost <= purse.free {
+            spent += candidates[at].cost;
+            chosen.push(at);
+        }
     }
     chosen.sort_by(|a, b| candidates[*a].cost.total_cmp(&candidates[*b].cost).then(a.cmp(b)));
     (chosen, covered)
