@@ -452,3 +452,90 @@ fn pipelines_of_one_lake_keep_out_of_each_others_way() {
     assert_eq!(folder.tributary(&["run", "second.toml"]).code(0).out, "nothing new\n");
     folder.tributary(&["run", "stores.toml"]).code(2);
 }
+
+/// The keys of records by their numbers at their sources.
+fn keys(folder: &Folder) -> BTreeMap<String, String> {
+    let rows = folder.query("lake", "select record_id, record_key from clean.party");
+    rows.iter().map(|row| (text(row, "record_id"), text(row, "record_key"))).collect()
+}
+
+#[test]
+fn what_a_steward_decides_goes_before_all_evidence_and_stays() {
+    let folder = start();
+    let (first, keys) = (ids(&folder), keys(&folder));
+
+    // Two customers who share nothing are one person; the older record's id stays.
+    let decide = |a: &str, b: &str, what: &str| {
+        folder.tributary(&["merge", "decide", "lake", a, b, what, "--by", "Ada", "--reason", "seen"])
+    };
+    decide(&first["M3"], &first["C7"], "--same").code(0).shows(&["decision 1: records ", " are one person"]);
+    folder.tributary(&["plan", "p.toml"]).code(0).shows(&["`identity.decision` changed"]);
+    let number = last_number(&folder);
+    let run = folder.tributary(&["run", "p.toml", "--json"]).code(0).json();
+    folder.assert_ledger("lake", &run);
+    let second = ids(&folder);
+    assert_eq!(second["M3"], second["C7"]);
+    let (kept, gone) = if second["M3"] == first["M3"] { ("M3", "C7") } else { ("C7", "M3") };
+    assert_eq!(events(&folder, number), [event("merged", &first[gone], Some(&first[kept]))]);
+    assert_eq!(redirects(&folder), BTreeMap::from([(first[gone].clone(), first[kept].clone())]));
+    folder.tributary(&["why", "lake", &keys["M3"], &keys["C7"]]).code(0).shows(&[
+        "one customer",
+        "decided",
+        "a steward",
+    ]);
+
+    // Two records who share a phone are two persons.
+    decide(&keys["M2"], &keys["C2"], "--apart").code(0);
+    let number = last_number(&folder);
+    folder.tributary(&["run", "p.toml"]).code(0).shows(&["decided by stewards: 1 pairs are one person, 1 are two"]);
+    let third = ids(&folder);
+    assert_ne!(third["M2"], third["C2"]);
+    assert_eq!(without(&third, &["M2", "C2"]), without(&second, &["M2", "C2"]));
+    let new = if third["M2"] == first["M2"] { &third["C2"] } else { &third["M2"] };
+    assert_eq!(events(&folder, number), [event("created", new, None), event("split", &first["M2"], Some(new))]);
+    folder.tributary(&["why", "lake", &keys["M2"], &keys["C2"]]).code(0).shows(&["two customers", "two persons"]);
+
+    // What would contradict that is not taken down.
+    decide(&keys["M2"], &keys["M4"], "--same").code(0);
+    decide(&keys["M4"], &keys["C2"], "--same").code(2).says(&["contradict", "--open"]);
+    decide(&keys["M2"], &keys["M4"], "--open").code(0);
+    decide(&keys["M2"], "c_nobody", "--same").code(2).says(&["`c_nobody` is no record and no customer"]);
+    decide(&keys["M2"], &keys["M2"], "--same").code(2).says(&["one record"]);
+    assert_eq!(folder.number("lake", "select count(*) from identity.decision"), 4);
+    folder.tributary(&["run", "p.toml"]).code(0);
+    assert_eq!(ids(&folder), third);
+
+    // It holds after a rebuild, and until it is taken back.
+    for layer in ["clean", "customer", "mart"] {
+        fs::remove_dir_all(folder.path("lake").join(layer)).unwrap();
+    }
+    folder.tributary(&["run", "p.toml"]).code(0);
+    assert_eq!(ids(&folder), third);
+    decide(&keys["C2"], &keys["M2"], "--open").code(0).shows(&["they were two persons by decision"]);
+    folder.tributary(&["run", "p.toml"]).code(0);
+    let last = ids(&folder);
+    assert_eq!(last["M2"], last["C2"]);
+    assert_eq!(last["M3"], last["C7"]);
+}
+
+#[test]
+fn a_source_that_has_each_person_once_keeps_its_records_apart() {
+    let folder = start();
+    folder.write("contacts.csv", &replaced(CONTACTS, "C7,孙丽,15157216629", "C7,李娜,13957218846"));
+    folder.tributary(&["run", "p.toml"]).code(0);
+    let one = ids(&folder);
+    assert!(one["C2"] == one["M2"] && one["C7"] == one["M2"]);
+    folder.write(
+        "p.toml",
+        &replaced(PIPELINE, "[merge.identifiers]", "[merge]\ndeduplicated = [\"crm\"]\n[merge.identifiers]"),
+    );
+    folder.tributary(&["run", "p.toml"]).code(0);
+    let two = ids(&folder);
+    assert_ne!(two["C2"], two["C7"]);
+    assert!(two["M2"] == two["C2"] || two["M2"] == two["C7"]);
+    folder.write(
+        "p.toml",
+        &replaced(PIPELINE, "[merge.identifiers]", "[merge]\ndeduplicated = [\"crn\"]\n[merge.identifiers]"),
+    );
+    folder.tributary(&["check", "p.toml"]).code(2).says(&["there is no source `crn`", "did you mean `crm`"]);
+}

@@ -248,6 +248,15 @@ impl Outcome {
         self
     }
 
+    /// Expects parts of what it wrote to stdout.
+    #[track_caller]
+    pub fn shows(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(self.out.contains(part), "`{part}` is not on stdout of {self}");
+        }
+        self
+    }
+
     /// What it wrote to stdout, as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("no JSON ({e}): {self}"))

@@ -254,7 +254,12 @@ fn output(mapping: &Mapping, field: &Field) -> String {
         (false, Some(part)) if mapped("name") => format!("f_name['{part}']"),
         (false, None) if part_of_address => format!("f_address['{}']", field.name),
         (false, None) if field.name == "name" && mapped("family_name") && mapped("given_name") => {
-            "nullif(trim(concat_ws('', f_family_name['value'], f_given_name['value'])), '')".into()
+            // Family name first and no space where names are written so.
+            let (family, given) = ("f_family_name['value']", "f_given_name['value']");
+            format!(
+                "nullif(trim(CASE WHEN regexp_like(concat({family}, {given}), '[\\p{{Han}}\\p{{Hangul}}\\p{{Hiragana}}\\p{{Katakana}}]') \
+                 THEN concat({family}, {given}) ELSE concat_ws(' ', {given}, {family}) END), '')"
+            )
         }
         (false, None) if field.name == "currency" => match &mapping.currency {
             Some(currency) => literal(currency),

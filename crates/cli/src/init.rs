@@ -10,9 +10,9 @@ use crate::columns::{Column, flatten};
 use crate::sheet::clip;
 use crate::{Exit, check, network, preview, print, tell};
 
-mod draft;
+pub mod draft;
 mod group;
-mod guess;
+pub mod guess;
 mod key;
 mod words;
 
@@ -34,11 +34,12 @@ pub async fn init(files: &[PathBuf], output: &Path, registry: &Registry, colour:
         Ok(sources) => sources,
         Err(exit) => return exit,
     };
-    let mut text = if sources.is_empty() { draft::template(name) } else { draft::render(name, &sources, true) };
+    let lake = format!("lake/{name}");
+    let mut text = if sources.is_empty() { draft::template(name) } else { draft::render(name, &lake, &sources, true) };
     // What has been guessed must not be in the way of what is known.
     let mut right = Project::ready(parse(output, &text), registry, &network::settings()).await.map(drop);
     if right.is_err() {
-        text = draft::render(name, &sources, false);
+        text = draft::render(name, &lake, &sources, false);
         right = Project::ready(parse(output, &text), registry, &network::settings()).await.map(drop);
     }
     if let Err(diagnostics) = right {
@@ -108,7 +109,8 @@ fn next(output: &Path, sources: &[Source]) {
     eprintln!("  tributary run {file}");
 }
 
-async fn look(files: &[PathBuf], registry: &Registry) -> Result<Vec<Source>, Exit> {
+/// What there is in some files, and what is guessed of it.
+pub async fn look(files: &[PathBuf], registry: &Registry) -> Result<Vec<Source>, Exit> {
     let mut kinds: Vec<Vec<Group<'_>>> = Vec::new();
     for file in files {
         let path = file.to_string_lossy();

@@ -7,11 +7,16 @@
 mod backfill;
 mod check;
 mod columns;
+mod decide;
+mod dedupe;
+mod evaluate;
 mod grid;
 mod init;
 mod lakes;
 mod maintain;
 mod network;
+mod page;
+mod pair;
 mod preview;
 mod progress;
 mod quarantine;
@@ -31,6 +36,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use tributary_connector::Registry;
+use tributary_merge::decision::{Statement, Verdict};
 use tributary_pipeline::{RunDate, RunOptions};
 
 /// Brings a retailer's customer records together.
@@ -89,6 +95,9 @@ enum Command {
         /// Make the sources and stages of this pipeline of the lake one's own: it is gone, or has been renamed.
         #[arg(long, value_name = "PIPELINE")]
         take_over: Vec<String>,
+        /// Train the match model anew, in place of the one that is kept.
+        #[arg(long)]
+        retrain: bool,
         /// The day that `as_of = "run_date"` stands for; today if not given.
         #[arg(long, value_name = "YYYY-MM-DD")]
         date: Option<chrono::NaiveDate>,
@@ -196,12 +205,21 @@ enum Command {
         #[arg(long)]
         csv: bool,
     },
-    /// Show which records made a customer, by which rules, and which record gave each field.
+    /// Show which records made a customer, by which rules, and which record gave each field; or why two records are one person, or are
+    /// not.
     Why {
         lake: String,
-        customer_id: String,
+        /// A customer's id, or a record's key.
+        id: String,
+        /// Another: why are these two one, or not?
+        other: Option<String>,
         #[arg(long)]
         json: bool,
+    },
+    /// Say what evidence cannot: that two records are one person, or two.
+    Merge {
+        #[command(subcommand)]
+        what: Merge,
     },
     /// List the connectors, or one's configuration.
     Connectors {
@@ -259,6 +277,74 @@ enum Quarantine {
         /// Say what would become of them, and write nothing.
         #[arg(long)]
         dry_run: bool,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Merge {
+    /// Find which records of one file are one person, without a pipeline.
+    Dedupe {
+        file: PathBuf,
+        /// Where the rows go, each with its customer's id: a `.csv`, `.jsonl` or `.parquet` file.
+        #[arg(long, short)]
+        output: PathBuf,
+        /// Which column holds a field, in place of what is guessed; `FIELD=` leaves a field out.
+        #[arg(long, value_name = "FIELD=COLUMN")]
+        map: Vec<String>,
+        /// A column that says which person each record is: it is not looked at, and the result is held against it.
+        #[arg(long, value_name = "COLUMN")]
+        truth: Option<String>,
+        /// Keep the pipeline and its lake in this new folder.
+        #[arg(long, value_name = "FOLDER")]
+        keep: Option<PathBuf>,
+        /// Write over the output.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Hold the merge of a pipeline's lake against the truth about some records, by threshold. Writes nothing.
+    Evaluate {
+        pipeline: PathBuf,
+        /// A CSV file with a column `person` and either `record_key`, or `source` and `record_id`.
+        #[arg(long, value_name = "FILE")]
+        truth: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write one HTML page on the merge of a pipeline's lake: the model, the threshold, the blocking, the largest and the most doubtful
+    /// customers, pairs to review.
+    Report {
+        pipeline: PathBuf,
+        #[arg(long, short, default_value = "merge.html")]
+        output: PathBuf,
+        /// Show names, phones and the like of the records that the page names.
+        #[arg(long)]
+        values: bool,
+        /// The report as JSON on stdout, in place of the page.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Decide on a pair, whatever the evidence. It stays decided, through rebuilds and new models.
+    Decide {
+        lake: String,
+        /// A record's key, or a customer's id, which stands for the record that it has had longest.
+        a: String,
+        b: String,
+        /// They are one person.
+        #[arg(long, group = "verdict")]
+        same: bool,
+        /// They are two persons.
+        #[arg(long, group = "verdict")]
+        apart: bool,
+        /// Take back what was decided: the evidence counts again.
+        #[arg(long, group = "verdict", required_unless_present_any = ["same", "apart"])]
+        open: bool,
+        /// Who says so.
+        #[arg(long)]
+        by: Option<String>,
+        #[arg(long)]
+        reason: Option<String>,
         #[arg(long)]
         json: bool,
     },
@@ -340,9 +426,9 @@ async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
         }
         Command::Check { pipeline, json } => check::check(&pipeline, registry, json, colour).await,
         Command::Plan { pipeline, json } => check::plan(&pipeline, registry, json, colour).await,
-        Command::Run { pipeline, accept_replace, accept_rejected, source, take_over, date, wait, json } => {
+        Command::Run { pipeline, accept_replace, accept_rejected, source, take_over, retrain, date, wait, json } => {
             let date = date.map_or(RunDate::Today, RunDate::Given);
-            let options = RunOptions { accept_replace, accept_rejected, sources: source, take_over, date };
+            let options = RunOptions { accept_replace, accept_rejected, sources: source, take_over, retrain, date };
             run::run(&pipeline, registry, options, run::Manner { json, colour, wait }).await
         }
         Command::Serve { paths, listen, state, config } => {
@@ -372,7 +458,31 @@ async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
         Command::Maintain { lake, keep_hours, json } => maintain::maintain(&lake, keep_hours, json).await,
         Command::Tables { lake, json } => lakes::tables(&lake, json).await,
         Command::Query { lake, sql, json, csv } => query::query(&lake, &sql, json, csv).await,
-        Command::Why { lake, customer_id, json } => why::why(&lake, &customer_id, json).await,
+        Command::Why { lake, id, other: None, json } => why::why(&lake, &id, json).await,
+        Command::Why { lake, id, other: Some(other), json } => pair::why(&lake, &id, &other, json).await,
+        Command::Merge { what } => match what {
+            Merge::Dedupe { file, output, map, truth, keep, force } => {
+                let (truth, keep) = (truth.as_deref(), keep.as_deref());
+                let task = dedupe::Task { file: &file, maps: &map, output: &output, force, truth, keep, colour };
+                dedupe::dedupe(task, registry).await
+            }
+            Merge::Evaluate { pipeline, truth, json } => {
+                evaluate::evaluate(&pipeline, &truth, registry, json, colour).await
+            }
+            Merge::Report { pipeline, output, values, json } => {
+                let task = page::Task { pipeline: &pipeline, output: &output, values, json, colour };
+                page::report(task, registry).await
+            }
+            Merge::Decide { lake, a, b, same, apart, open: _, by, reason, json } => {
+                let verdict = match (same, apart) {
+                    (true, _) => Verdict::Same,
+                    (_, true) => Verdict::Apart,
+                    _ => Verdict::Open,
+                };
+                let said = Statement { pair: (&a, &b), verdict, by: by.as_deref(), reason: reason.as_deref() };
+                decide::decide(&lake, said, json).await
+            }
+        },
         Command::Connectors { name, json } => check::connectors(registry, name.as_deref(), json),
         Command::Connector { what: ConnectorCommand::New { name } } => scaffold::new(&name),
         Command::Schema => check::schema(registry),

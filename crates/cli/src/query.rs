@@ -1,7 +1,7 @@
 //! `query`: SQL over a lake's newest manifest.
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Schema};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use tributary_engine::datafusion::sql::parser::DFParser;
 use tributary_engine::datafusion::sql::resolve::resolve_table_references;
@@ -71,6 +71,14 @@ async fn register(lake: &Lake, session: &Session, sql: &str) -> Result<(), Error
     Ok(())
 }
 
+/// All rows as texts.
+pub fn texts(batches: &[RecordBatch]) -> Vec<Vec<Option<String>>> {
+    let mut rows = vec![];
+    // What cannot be shown is as good as absent.
+    let _ = cells(batches, |row| rows.push(row));
+    rows
+}
+
 fn cells(batches: &[RecordBatch], mut row: impl FnMut(Vec<Option<String>>)) -> Result<(), arrow::error::ArrowError> {
     let options = FormatOptions::default().with_timestamp_tz_format(Some("%Y-%m-%d %H:%M:%S%.f%Z"));
     for batch in batches {
@@ -105,18 +113,22 @@ fn to_grid(batches: &[RecordBatch]) -> Result<String, arrow::error::ArrowError> 
 fn to_json(batches: &[RecordBatch]) -> Result<String, arrow::error::ArrowError> {
     let mut rows = Vec::new();
     for batch in batches {
-        let schema = batch.schema();
         for at in 0..batch.num_rows() {
-            // By hand, so that columns keep the order of the query.
-            let mut cells = Vec::new();
-            for (field, column) in schema.fields().iter().zip(batch.columns()) {
-                let name = serde_json::Value::from(field.name().as_str());
-                cells.push(format!("{name}: {}", to_value(column, at)?));
-            }
-            rows.push(format!("  {{{}}}", cells.join(", ")));
+            rows.push(format!("  {}", to_json_line(batch, at)?));
         }
     }
     Ok(if rows.is_empty() { "[]\n".into() } else { format!("[\n{}\n]\n", rows.join(",\n")) })
+}
+
+/// A row as a JSON object.
+pub fn to_json_line(batch: &RecordBatch, row: usize) -> Result<String, arrow::error::ArrowError> {
+    // By hand, so that columns keep the order of the query.
+    let mut cells = Vec::new();
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let name = serde_json::Value::from(field.name().as_str());
+        cells.push(format!("{name}: {}", to_value(column, row)?));
+    }
+    Ok(format!("{{{}}}", cells.join(", ")))
 }
 
 /// A cell as JSON. Decimals stay text: a JSON number is read as a float nearly everywhere.
@@ -149,25 +161,51 @@ fn to_value(column: &ArrayRef, row: usize) -> Result<serde_json::Value, arrow::e
 }
 
 fn to_csv(batches: &[RecordBatch]) -> Result<String, arrow::error::ArrowError> {
-    let mut text = String::from('\u{feff}');
-    let Some(first) = batches.first() else { return Ok(text) };
-    let schema = first.schema();
-    let header: Vec<_> = schema.fields().iter().map(|field| escape(field.name())).collect();
-    text.push_str(&format!("{}\r\n", header.join(",")));
-    let numbers: Vec<bool> = schema.fields().iter().map(|field| field.data_type().is_numeric()).collect();
-    cells(batches, |cells| {
-        let line: Vec<_> = cells
-            .into_iter()
-            .zip(&numbers)
-            .map(|(cell, number)| match cell {
-                None => String::new(),
-                Some(cell) if *number => cell,
-                Some(cell) => escape(&cell),
-            })
-            .collect();
-        text.push_str(&format!("{}\r\n", line.join(",")));
-    })?;
+    let Some(first) = batches.first() else { return Ok(BOM.into()) };
+    let csv = Csv::new(&first.schema());
+    let mut text = csv.header();
+    for batch in batches {
+        text.push_str(&csv.rows(batch)?);
+    }
     Ok(text)
+}
+
+/// So that Excel opens it in Chinese.
+const BOM: &str = "\u{feff}";
+
+/// Rows as CSV.
+pub struct Csv {
+    header: String,
+    numbers: Vec<bool>,
+}
+
+impl Csv {
+    pub fn new(schema: &Schema) -> Self {
+        let header: Vec<_> = schema.fields().iter().map(|field| escape(field.name())).collect();
+        let numbers = schema.fields().iter().map(|field| field.data_type().is_numeric()).collect();
+        Self { header: format!("{BOM}{}\r\n", header.join(",")), numbers }
+    }
+
+    pub fn header(&self) -> String {
+        self.header.clone()
+    }
+
+    pub fn rows(&self, batch: &RecordBatch) -> Result<String, arrow::error::ArrowError> {
+        let mut text = String::new();
+        cells(std::slice::from_ref(batch), |cells| {
+            let line: Vec<_> = cells
+                .into_iter()
+                .zip(&self.numbers)
+                .map(|(cell, number)| match cell {
+                    None => String::new(),
+                    Some(cell) if *number => cell,
+                    Some(cell) => escape(&cell),
+                })
+                .collect();
+            text.push_str(&format!("{}\r\n", line.join(",")));
+        })?;
+        Ok(text)
+    }
 }
 
 /// Quotes where needed; text that a spreadsheet would run as a formula gets an apostrophe in front.

@@ -6,6 +6,9 @@ use tributary_pipeline::Summary;
 
 use crate::grid::{Grid, count};
 
+/// A model is old when there are so many times the records it was trained on.
+const OUTGROWN: u64 = 4;
+
 /// The whole report.
 pub fn render(summary: &Summary) -> String {
     if !summary.new && summary.errors.is_empty() && summary.waiting.is_none() {
@@ -103,6 +106,22 @@ fn merged(summary: &Summary) -> String {
         count(identity.stub_customers),
     ));
     text.push_str(&pairs("  certain edges: ", &identity.edges));
+    if let Some(likely) = &identity.likely {
+        text.push_str(&format!(
+            "  likely edges: {} of {} pairs compared; {} cut, where the others of the two customers speak against it\n",
+            count(likely.edges),
+            count(likely.compared),
+            count(likely.cut),
+        ));
+    }
+    match identity.decided {
+        (0, 0) => {}
+        (same, apart) => text.push_str(&format!(
+            "  decided by stewards: {} pairs are one person, {} are two\n",
+            count(same),
+            count(apart)
+        )),
+    }
     text.push_str(&pairs("  identifiers shared by too many, which merge nobody: ", &identity.refused));
     if identity.vetoed > 0 {
         text.push_str(&format!("  kept apart in spite of a shared identifier: {}\n", count(identity.vetoed)));
@@ -114,6 +133,33 @@ fn merged(summary: &Summary) -> String {
         text.push_str(&format!("  {entity}: {} with a customer, {} without\n", count(*with), count(*without)));
     }
     text
+}
+
+/// What of a merge somebody should look at.
+pub fn remarks(summary: &Summary) -> Vec<String> {
+    let identity = &summary.identity;
+    let mut found: Vec<String> = identity
+        .large
+        .iter()
+        .map(|(records, id)| format!("customer `{id}` has {} records: more than one person?", count(*records)))
+        .collect();
+    let Some(likely) = &identity.likely else { return found };
+    found.extend(likely.generic.iter().map(|(field, records, example)| {
+        let records = count(*records);
+        format!("a value of `{field}` that {records} records share, `{example}` among them, is taken as missing")
+    }));
+    found.extend(likely.refused.iter().map(|(what, records, example)| {
+        let records = count(*records);
+        format!("{records} records, `{example}` among them, are alike in {what} and were not compared by it: too many")
+    }));
+    if likely.trained_on.saturating_mul(OUTGROWN) < identity.parties {
+        found.push(format!(
+            "the match model was trained on {} records, and there are {} now: `--retrain` makes a new one",
+            count(likely.trained_on),
+            count(identity.parties)
+        ));
+    }
+    found
 }
 
 fn pairs(start: &str, numbers: &BTreeMap<String, u64>) -> String {

@@ -47,7 +47,8 @@ pub async fn run(path: &Path, registry: &Registry, options: RunOptions, manner: 
     } else {
         print(&report::render(&summary));
     }
-    for warning in &summary.warnings {
+    let remarks = if summary.new { report::remarks(&summary) } else { vec![] };
+    for warning in summary.warnings.iter().chain(&remarks) {
         eprintln!("warning: {warning}");
     }
     for error in &summary.errors {

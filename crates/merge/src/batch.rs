@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float32Array, Int64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
@@ -102,6 +102,10 @@ pub fn texts<T: AsRef<str>>(values: impl IntoIterator<Item = Option<T>>) -> Arra
 
 pub fn numbers(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
     Arc::new(values.into_iter().collect::<Int64Array>())
+}
+
+pub fn floats(values: impl IntoIterator<Item = Option<f32>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<Float32Array>())
 }
 
 pub fn flags(values: impl IntoIterator<Item = bool>) -> ArrayRef {

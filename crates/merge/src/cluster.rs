@@ -1,6 +1,6 @@
 //! Clusters: records joined by edges, except where a constraint forbids it.
 //!
-//! Union-find over record numbers. Edges are taken strongest first, so that where two
+//! Union-find over record numbers. What a steward has joined comes first ([`Joiner::force`]). Edges are taken strongest first, so that where two
 //! edges together would break a constraint the weaker one yields; equally strong ones are taken by record numbers, so that
 //! the order of the input does not matter. A union is refused if the two clusters
 //! - hold different values of an identifier that a person has only one of (see [`Unique`]), or
@@ -8,12 +8,14 @@
 //!
 //! A refused edge is reported, not repaired: which side is wrong is for a person to say.
 //!
-//! Not done: making edges, splitting a cluster that is merely large, and deciding which of two stewards is right.
+//! Not done: making edges, weighing likely ones against the clusters they would join ([`tributary_linkage::refine`]), splitting a
+//! cluster that is merely large, and deciding which of two stewards is right.
 
 #[cfg(test)]
 mod tests;
 
 use tributary_linkage::forest::Forest;
+use tributary_linkage::refine::Join;
 
 /// Two records are one person, by evidence of some strength (higher is stronger; what each means is the caller's).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,45 +51,99 @@ pub struct Clusters {
 
 /// Clusters the records `0..records`. Constraints that name no such record are left out.
 pub fn cluster(records: u32, edges: &[Edge], unique: &[Unique], cannot: &[(u32, u32)]) -> Clusters {
-    let mut sorted: Vec<(u8, u32, u32)> =
-        edges.iter().filter(|e| e.a != e.b).map(|e| (u8::MAX - e.strength, e.a.min(e.b), e.a.max(e.b))).collect();
-    sorted.sort_unstable();
-    sorted.dedup();
+    let mut joiner = Joiner::new(records, unique, cannot);
+    joiner.join_all(edges);
+    joiner.finish()
+}
 
-    let mut forest = Forest::new(records);
-    let mut values =
-        Lists::new(records, unique.iter().map(|(record, identifier, value)| (*record, (*identifier, *value))));
-    let both_ways = cannot.iter().filter(|(a, b)| a != b && *a < records && *b < records);
-    let mut enemies = Lists::new(records, both_ways.flat_map(|(a, b)| [(*a, (*a, *b)), (*b, (*b, *a))]));
+/// Clusters in the making.
+pub struct Joiner {
+    forest: Forest,
+    records: u32,
+    /// Of roots: values of unique identifiers.
+    values: Lists<(u32, u64)>,
+    /// Of roots: (own record, record that must not join it).
+    enemies: Lists<(u32, u32)>,
+    refused: Vec<(u32, u32, Conflict)>,
+}
 
-    let mut refused = Vec::new();
-    for (_, a, b) in sorted {
-        // `a` is the lower number.
-        if b >= records {
-            refused.push((a, b, Conflict::NoSuchRecord));
-            continue;
+impl Joiner {
+    /// The records `0..records`, each by itself.
+    pub fn new(records: u32, unique: &[Unique], cannot: &[(u32, u32)]) -> Joiner {
+        let unique = unique.iter().map(|(record, identifier, value)| (*record, (*identifier, *value)));
+        let both_ways = cannot.iter().filter(|(a, b)| a != b && *a < records && *b < records);
+        Joiner {
+            forest: Forest::new(records),
+            records,
+            values: Lists::new(records, unique),
+            enemies: Lists::new(records, both_ways.flat_map(|(a, b)| [(*a, (*a, *b)), (*b, (*b, *a))])),
+            refused: vec![],
         }
-        let (root_a, root_b) = (forest.find(a), forest.find(b));
-        if root_a == root_b {
-            continue;
-        }
-        let conflict = unlike_values(values.of(root_a), values.of(root_b))
-            .or_else(|| enemy_pair(&mut forest, enemies.of(root_a), enemies.of(root_b), (root_a, root_b)));
-        if let Some(conflict) = conflict {
-            refused.push((a, b, conflict));
-            continue;
-        }
-        let (kept, gone) = forest.union(root_a, root_b);
-        values.join(kept, gone);
-        enemies.join(kept, gone);
     }
 
-    let label = forest.labels();
-    // Stable, so that of a pair's edges the strongest, which came first, is kept.
-    refused.sort_by_key(|(a, b, _)| (*a, *b));
-    refused.dedup_by_key(|(a, b, _)| (*a, *b));
-    refused.retain(|(a, b, conflict)| *conflict == Conflict::NoSuchRecord || label[*a as usize] != label[*b as usize]);
-    Clusters { label, refused }
+    /// Joins by edges, the strongest first.
+    pub fn join_all(&mut self, edges: &[Edge]) {
+        let mut sorted: Vec<(u8, u32, u32)> =
+            edges.iter().filter(|e| e.a != e.b).map(|e| (u8::MAX - e.strength, e.a.min(e.b), e.a.max(e.b))).collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        for (_, a, b) in sorted {
+            self.join(a, b);
+        }
+    }
+
+    /// Joins the clusters of two records because a steward has said so: unique identifiers that differ do not keep them apart, and
+    /// only what a steward has said of another pair does.
+    pub fn force(&mut self, a: u32, b: u32) -> bool {
+        self.unite(a, b, false)
+    }
+
+    fn unite(&mut self, a: u32, b: u32, by_evidence: bool) -> bool {
+        let (a, b) = (a.min(b), a.max(b));
+        if b >= self.records {
+            self.refused.push((a, b, Conflict::NoSuchRecord));
+            return false;
+        }
+        let (root_a, root_b) = (self.forest.find(a), self.forest.find(b));
+        if root_a == root_b {
+            return true;
+        }
+        let values = (self.values.of(root_a), self.values.of(root_b));
+        let conflict = if by_evidence { unlike_values(values.0, values.1) } else { None };
+        let conflict = conflict.or_else(|| {
+            let (of_a, of_b) = (self.enemies.of(root_a), self.enemies.of(root_b));
+            enemy_pair(&mut self.forest, of_a, of_b, (root_a, root_b))
+        });
+        if let Some(conflict) = conflict {
+            self.refused.push((a, b, conflict));
+            return false;
+        }
+        let (kept, gone) = self.forest.union(root_a, root_b);
+        self.values.join(kept, gone);
+        self.enemies.join(kept, gone);
+        true
+    }
+
+    /// The clusters as they are, and what was refused.
+    pub fn finish(self) -> Clusters {
+        let label = self.forest.labels();
+        let mut refused = self.refused;
+        // Stable, so that of a pair's edges the strongest, which came first, is kept.
+        refused.sort_by_key(|(a, b, _)| (*a, *b));
+        refused.dedup_by_key(|(a, b, _)| (*a, *b));
+        refused.retain(|(a, b, why)| *why == Conflict::NoSuchRecord || label[*a as usize] != label[*b as usize]);
+        Clusters { label, refused }
+    }
+}
+
+impl Join for Joiner {
+    fn cluster(&mut self, record: u32) -> u32 {
+        self.forest.find(record)
+    }
+
+    fn join(&mut self, a: u32, b: u32) -> bool {
+        self.unite(a, b, true)
+    }
 }
 
 /// Both lists are sorted by identifier type, then value.

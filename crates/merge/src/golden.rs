@@ -11,7 +11,9 @@ use tributary_engine::{Error, Result, Session, rewrite};
 use tributary_lake::{Lake, StageCommit, StageLog, TableName, TableSpec, TableWriter, WriterOptions};
 
 use crate::batch::{Cursor, batch, flags, numbers, texts};
-use crate::people::{history, reasons, stub_key};
+use crate::id::CustomerId;
+use crate::people::{history, reasons};
+use crate::records::stub_key;
 use crate::rules::{FieldRule, Rules};
 use crate::survive::{Candidate, Strategy, choose};
 use crate::tables::{attribution, customer, provenance, redirect};
@@ -122,7 +124,8 @@ pub async fn run(lake: &Lake, session: &Session, rules: &Rules, run: &str) -> Re
     let mut changes = golden(lake, session, rules, &mut counts).await?;
 
     let redirects = history(session).await?.redirects;
-    let rows = vec![texts(redirects.keys().map(Some)), texts(redirects.values().map(Some))];
+    let text = |id: &CustomerId| Some(id.text());
+    let rows = vec![texts(redirects.keys().map(text)), texts(redirects.values().map(text))];
     let rows = batch(&redirect().schema, rows)?;
     changes.insert(redirect().name, rewrite(lake, &redirect(), true, stream::iter([Ok(rows)])).await?.0);
     changes.insert(attribution().name, attribute(lake, session, rules, &inputs, &mut counts).await?);

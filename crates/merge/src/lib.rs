@@ -12,17 +12,29 @@
 //! | [`cluster`] | which records are one person, all edges and prohibitions considered? |
 //! | [`identity`] | which customer id does each cluster bear, and what has changed since the last run? |
 //! | [`survive`] | which value does the golden record show? |
+//!
+//! Between the two, `matching` reads the records of a lake (`records`, `identifiers`, [`likely`], [`decision`]) and clusters them;
+//! [`people`] gives the clusters their ids, [`evaluate`] holds them against the truth, [`report`] tells what a person wants to see.
 #![forbid(unsafe_code)]
 
 mod batch;
 pub mod certain;
 pub mod cluster;
+pub mod decision;
+pub mod evaluate;
+mod evidence;
 pub mod golden;
+mod id;
+mod identifiers;
 pub mod identity;
+pub mod likely;
+mod matching;
 pub use tributary_linkage::names;
 pub mod people;
+mod records;
+pub mod report;
 mod rules;
 pub mod survive;
 mod tables;
 
-pub use rules::{FieldRule, IdentifierRule, Rules};
+pub use rules::{FieldRule, IdentifierRule, Likely, Rules};

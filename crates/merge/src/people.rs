@@ -1,27 +1,37 @@
 //! The stage that decides which records are one person, and under which id: tables `identity.*`.
 //!
 //! Every party record and every stub (an identifier that orders name) is a record. Records are numbered in the order of
-//! their keys; identifiers come sorted by value, one block at a time; what is kept is a number and a name per record, the
-//! edges, and the ids of before.
+//! their keys; what is kept is a number and a name per record, what of it is compared, the edges, and the ids of before.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
+use arrow::array::RecordBatch;
 use futures::stream;
 use serde::{Deserialize, Serialize};
 use tributary_engine::{Error, Result, Session, rewrite};
 use tributary_lake::{Lake, StageCommit, StageLog, TableName, key_of};
+use tributary_linkage::model::Generic;
 
 use crate::batch::{Cursor, batch, flags, numbers, texts};
-use crate::certain::{self, Refusal, Veto};
-use crate::cluster::{self, Edge};
-use crate::identity::{self, Event, Founding, Previous, Record};
+use crate::decision;
+use crate::evidence::{self, Kind, NONE, Row};
+use crate::id::{CustomerId, RecordKey};
+use crate::identity::{self, Event, Founding, Previous};
+use crate::likely;
+use crate::matching::{Clustered, Likely, Matching};
 use crate::rules::Rules;
-use crate::tables::{edge, event, member};
+use crate::tables;
 
 /// The stage's name in the lake.
 pub const STAGE: &str = "identity";
-const VERSION: &str = "1";
+const VERSION: &str = "2";
 const INPUTS: [&str; 3] = ["party", "party_identifier", "event_identifier"];
+/// A customer of more records than so many is named: two persons may have grown into one.
+const LARGE: usize = 100;
+/// So many of what there may be a lot of are named.
+const NAMED: usize = 5;
+/// Rows in a batch that is written.
+const BATCH: usize = 65_536;
 
 /// What the stage counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +48,15 @@ pub struct Counts {
     pub stub_customers: u64,
     /// Certain edges by type of identifier.
     pub edges: BTreeMap<String, u64>,
+    /// What likeness said; `None` where it was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub likely: Option<LikelyCounts>,
+    /// Pairs of records of which a steward has said that they are one person, and that they are two.
+    #[serde(default)]
+    pub decided: (u64, u64),
+    /// Customers of very many records, the largest first: their number of records and id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub large: Vec<(u64, String)>,
     /// Values that were refused, by type and cap.
     pub refused: BTreeMap<String, u64>,
     /// Pairs kept apart in spite of a shared value.
@@ -46,6 +65,26 @@ pub struct Counts {
     pub events: BTreeMap<String, u64>,
 }
 
+/// What likeness said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LikelyCounts {
+    /// The model's number in `identity.model`, and how many records it was trained on.
+    pub model: i64,
+    pub trained_on: u64,
+    /// Pairs that were compared, and the expected share of true pairs among all that were.
+    pub compared: u64,
+    pub coverage: f64,
+    pub edges: u64,
+    /// Edges against which the other records of the two customers speak.
+    pub cut: u64,
+    /// Values that strangers share and that are taken as missing: field, how many records have it, the key of one.
+    pub generic: Vec<(String, u64, String)>,
+    /// Blocks too large to be compared: what their records share, how many there are, the key of one.
+    pub refused: Vec<(String, u64, String)>,
+}
+
+impl Eq for LikelyCounts {}
+
 /// What a run of the stage did.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
@@ -53,14 +92,6 @@ pub struct Outcome {
     pub reasons: Vec<String>,
     pub counts: Counts,
     pub versions: BTreeMap<TableName, u64>,
-}
-
-struct Person {
-    key: String,
-    source: u32,
-    name: Option<String>,
-    masked: bool,
-    stub: bool,
 }
 
 fn fingerprint(rules: &Rules) -> BTreeMap<String, String> {
@@ -73,6 +104,13 @@ async fn inputs(lake: &Lake) -> Result<BTreeMap<String, i64>> {
         let name = TableName::new("clean", name);
         if let Some(table) = lake.table(&name).await? {
             found.insert(name.to_string(), StageLog::standing(lake, &table, "clean").await?);
+        }
+    }
+    if let Some(table) = lake.table(&tables::decision().name).await? {
+        let standing = StageLog::standing(lake, &table, decision::STAGE).await?;
+        // The table is made before anything is decided.
+        if standing > 0 {
+            found.insert(table.name.to_string(), standing);
         }
     }
     Ok(found)
@@ -106,7 +144,14 @@ pub(crate) fn reasons(
 /// # Errors
 /// If the lake cannot be read.
 pub async fn plan(lake: &Lake, rules: &Rules) -> Result<Vec<String>> {
-    Ok(reasons(&StageLog::peek(lake, STAGE).await?, &fingerprint(rules), &inputs(lake).await?))
+    Ok(wanted(rules, reasons(&StageLog::peek(lake, STAGE).await?, &fingerprint(rules), &inputs(lake).await?)))
+}
+
+fn wanted(rules: &Rules, mut reasons: Vec<String>) -> Vec<String> {
+    if rules.likely.is_some_and(|likely| likely.retrain) {
+        reasons.push("a new match model is asked for".into());
+    }
+    reasons
 }
 
 /// Brings `identity.*` up to `clean.*`.
@@ -121,91 +166,45 @@ pub async fn run(lake: &Lake, session: &Session, rules: &Rules, run: &str) -> Re
         return Err(tributary_lake::Error::Damaged { what: table.to_string(), why }.into());
     }
     let inputs = inputs(lake).await?;
-    let reasons = reasons(&log, &fingerprint(rules), &inputs);
+    let reasons = wanted(rules, reasons(&log, &fingerprint(rules), &inputs));
     if reasons.is_empty() {
         let counts = log.last.and_then(|last| serde_json::from_value(last.notes).ok()).unwrap_or_default();
         return Ok(Outcome { counts, ..Outcome::default() });
     }
-    for name in INPUTS {
-        session.load(&TableName::new("clean", name)).await?;
-    }
-    let specs = [member(), edge(), event()];
-    for spec in &specs {
-        session.register(&lake.ensure_table(spec).await?)?;
-    }
-
+    load(lake, session).await?;
+    let specs = [tables::member(), tables::edge(), tables::event(), tables::model()];
     let mut counts = Counts::default();
-    let mut sources = Vec::new();
-    let people = people(lake, session, rules, &mut sources, &mut counts).await?;
-    let found = edges(lake, session, rules, &people).await?;
-    let size = u32::try_from(people.len()).unwrap_or(u32::MAX);
-    let clusters = cluster::cluster(size, &found.edges, &found.unique, &[]);
-    let before = Before::load(session).await?;
+    let mut matching = Matching::read(session, rules, 1.0).await?;
+    let clustered = matching.cluster(rules.likely.map_or(1.0, |likely| likely.threshold));
+    let before = Before::load(session, &mut matching).await?;
     let number = log.next_number();
-    let mut of_cluster: BTreeMap<u32, Vec<Record<String>>> = BTreeMap::new();
-    for (at, person) in people.iter().enumerate() {
-        let label = clusters.label.get(at).copied().unwrap_or_default();
-        let first_seen = before.since.get(&person.key).copied().unwrap_or(number);
-        of_cluster.entry(label).or_default().push(Record { key: person.key.clone(), first_seen });
-    }
-    for records in of_cluster.values() {
-        let has_party =
-            records.iter().any(|r| people.binary_search_by(|p| p.key.cmp(&r.key)).is_ok_and(|at| !people[at].stub));
-        *if has_party { &mut counts.customers } else { &mut counts.stub_customers } += 1;
-    }
-    let of_cluster: Vec<_> = of_cluster.into_values().collect();
+    let clusters = clusters(&matching, &clustered, &before, number);
     let secret = lake.key("customer id");
     let previous = Previous { members: &before.members, foundings: &before.foundings, redirects: &before.redirects };
-    let assigned = identity::assign(&previous, &of_cluster, |record: &String, generation| {
-        format!("c_{}", key_of(&secret, [record.as_str(), &generation.to_string()]))
+    let assigned = identity::assign(&previous, &clusters, |record: &RecordKey, generation| {
+        CustomerId::of(&key_of(&secret, [record.text().as_ref(), &generation.to_string()]))
     })
     .map_err(|e| Error::Ledger { stage: STAGE.into(), why: e.to_string() })?;
+    count(&mut counts, &matching, &clustered, &clusters, &assigned.ids, number);
 
-    let mut shared = vec![false; people.len()];
-    for record in &found.shared {
-        if let Some(flag) = shared.get_mut(*record as usize) {
-            *flag = true;
-        }
-    }
-    counts.shared = found.shared.len() as u64;
-    counts.vetoed = found.vetoed.len() as u64 + clusters.refused.len() as u64;
-    counts.refused = found.refused_counts.clone();
-    for (_, kind) in &found.kinds {
-        *counts.edges.entry(kind.0.clone()).or_default() += 1;
-    }
-
-    let live = assigned.members.iter().filter(|member| !member.retired).count();
-    if live != people.len() {
-        let why = format!("{} records went in and {live} belong to a customer", people.len());
+    let (live, all) = (assigned.members.iter().filter(|member| !member.retired).count(), matching.records.all.len());
+    if live != all {
+        let why = format!("{all} records went in and {live} belong to a customer");
         return Err(Error::Ledger { stage: STAGE.into(), why });
     }
-    let place = |key: &String| people.binary_search_by(|person| person.key.cmp(key)).ok();
-    let rows = &assigned.members;
-    let members = batch(
-        &member().schema,
-        vec![
-            texts(rows.iter().map(|m| Some(&m.record))),
-            texts(rows.iter().map(|m| Some(&m.customer_id))),
-            texts(rows.iter().map(|m| match place(&m.record) {
-                Some(at) => sources.get(people[at].source as usize).cloned(),
-                None => before.source.get(&m.record).cloned(),
-            })),
-            flags(rows.iter().map(|m| place(&m.record).map_or(before.stubs.contains(&m.record), |at| people[at].stub))),
-            flags(rows.iter().map(|m| m.retired)),
-            flags(rows.iter().map(|m| place(&m.record).is_some_and(|at| shared[at]))),
-            numbers(rows.iter().map(|m| Some(before.since.get(&m.record).copied().unwrap_or(number)))),
-        ],
-    )?;
-    let edges = found.table(&people, &clusters)?;
-    let events = event_rows(&assigned.events, &assigned.founded, before.next_ordinal, number, run, &mut counts)?;
-
+    let events = event_rows(&assigned.events, &assigned.founded, before.next_ordinal, number, run, &mut counts);
     let mut changes = BTreeMap::new();
-    for (spec, rows, replace) in [(member(), members, true), (edge(), edges, true), (event(), events, false)] {
-        let (change, _) = rewrite(lake, &spec, replace, stream::iter([Ok(rows)])).await?;
-        if !change.adds.is_empty() || !change.removes.is_empty() {
-            changes.insert(spec.name, change);
-        }
+    let members = member_rows(&matching, &before, &assigned.members, number);
+    changes.insert(tables::member().name, rewrite(lake, &tables::member(), true, stream::iter(members)).await?.0);
+    let edges = edge_rows(&matching, &clustered);
+    let identifiers = &matching.certain.identifiers;
+    changes.insert(tables::edge().name, evidence::write(lake, &matching.records, identifiers, edges).await?);
+    changes.insert(tables::event().name, rewrite(lake, &tables::event(), false, stream::iter(events)).await?.0);
+    if let Some(Likely { model, number: None, .. }) = &matching.likely {
+        let row = likely::row(number, run, model);
+        changes.insert(tables::model().name, rewrite(lake, &tables::model(), false, stream::iter([row])).await?.0);
     }
+    changes.retain(|_, change| !change.adds.is_empty() || !change.removes.is_empty());
     let owns = specs.iter().map(|spec| spec.name.clone()).collect();
     let notes = serde_json::to_value(&counts).unwrap_or_default();
     let commit = StageCommit { run: run.into(), fingerprint: fingerprint(rules), inputs, owns, changes, notes };
@@ -213,252 +212,217 @@ pub async fn run(lake: &Lake, session: &Session, rules: &Rules, run: &str) -> Re
     Ok(Outcome { reasons, counts, versions })
 }
 
-/// A stub's key, in SQL.
-pub(crate) fn stub_key(lake: &Lake) -> String {
-    let secret: String = lake.key("record key").iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("key_of('{secret}', 'stub', type, scope, value)")
+/// Registers what the stage reads; tables of its own that are not there are made.
+pub(crate) async fn load(lake: &Lake, session: &Session) -> Result<()> {
+    for name in INPUTS {
+        session.load(&TableName::new("clean", name)).await?;
+    }
+    for spec in [tables::member(), tables::edge(), tables::event(), tables::model(), tables::decision()] {
+        session.register(&lake.ensure_table(&spec).await?)?;
+    }
+    Ok(())
 }
 
-async fn people(
-    lake: &Lake,
-    session: &Session,
-    rules: &Rules,
-    sources: &mut Vec<String>,
-    counts: &mut Counts,
-) -> Result<Vec<Person>> {
-    let sql = format!(
-        "SELECT record_key, source, name, name_masked, stub FROM (SELECT record_key, source, name, name_masked, \
-         false AS stub FROM clean.party UNION ALL SELECT DISTINCT {} AS record_key, '' AS source, \
-         CAST(NULL AS VARCHAR) AS name, false AS name_masked, true AS stub FROM clean.event_identifier \
-         WHERE NOT masked AND type IN ({})) ORDER BY record_key, stub",
-        stub_key(lake),
-        rules.kinds_sql()
-    );
-    let doing = "read the records to merge";
-    let mut cursor = Cursor::new(session.stream(doing, &sql).await?, doing);
-    let mut numbers: HashMap<String, u32> = HashMap::new();
-    let mut people: Vec<Person> = Vec::new();
-    while let Some((rows, row)) = cursor.peek().await? {
-        let source = rows.text(1, row).unwrap_or_default();
-        let source = match numbers.get(source) {
-            Some(number) => *number,
+/// The records of each cluster, clusters and records in the order of keys.
+fn clusters(
+    matching: &Matching,
+    clustered: &Clustered,
+    before: &Before,
+    number: i64,
+) -> Vec<Vec<identity::Record<RecordKey>>> {
+    let mut found: Vec<Vec<identity::Record<RecordKey>>> = vec![];
+    let mut place: Vec<u32> = Vec::with_capacity(matching.records.all.len());
+    for (record, label) in matching.records.all.iter().zip(&clustered.clusters.label) {
+        // A label is the lowest record of its cluster: the first that comes by.
+        let at = match place.get(*label as usize) {
+            Some(at) => *at,
             None => {
-                let number = u32::try_from(sources.len()).unwrap_or(u32::MAX);
-                sources.push(source.to_owned());
-                numbers.insert(source.to_owned(), number);
-                number
+                found.push(vec![]);
+                u32::try_from(found.len() - 1).unwrap_or(NONE)
             }
         };
-        let person = Person {
-            key: rows.text(0, row).unwrap_or_default().to_owned(),
-            source,
-            name: rows.text(2, row).map(str::to_owned),
-            masked: rows.flag(3, row),
-            stub: rows.flag(4, row),
-        };
-        *if person.stub { &mut counts.stubs } else { &mut counts.parties } += 1;
-        if people.last().is_some_and(|last| last.key == person.key) {
-            let why = "two records have one key; two maps of one stream to `party` need keys that differ".to_owned();
-            return Err(Error::Ledger { stage: STAGE.into(), why });
+        place.push(at);
+        if let Some(cluster) = found.get_mut(at as usize) {
+            let first_seen = before.rest(record.key).map_or(number, |rest| rest.since);
+            cluster.push(identity::Record { key: record.key, first_seen });
         }
-        people.push(person);
-        cursor.advance();
     }
-    Ok(people)
+    found
 }
 
-/// A type of identifier and its scope.
-type KindScope = (String, String);
-
-#[derive(Default)]
-struct Found {
-    edges: Vec<Edge>,
-    unique: Vec<cluster::Unique>,
-    /// For each edge its records, its type and scope.
-    kinds: Vec<((u32, u32), KindScope)>,
-    vetoed: Vec<((u32, u32), KindScope, Veto)>,
-    refused: Vec<(u32, KindScope, Refusal)>,
-    refused_counts: BTreeMap<String, u64>,
-    /// Stubs of refused values.
-    shared: Vec<u32>,
+fn count(
+    counts: &mut Counts,
+    matching: &Matching,
+    clustered: &Clustered,
+    clusters: &[Vec<identity::Record<RecordKey>>],
+    ids: &[CustomerId],
+    number: i64,
+) {
+    let records = &matching.records;
+    let key = |record: u32| records.get(record).map(|record| record.key.text().as_ref().to_owned()).unwrap_or_default();
+    counts.stubs = records.all.iter().filter(|record| record.stub).count() as u64;
+    counts.parties = records.all.len() as u64 - counts.stubs;
+    let mut has_party = vec![false; records.all.len()];
+    for (record, label) in records.all.iter().zip(&clustered.clusters.label) {
+        if let Some(has_party) = has_party.get_mut(*label as usize) {
+            *has_party |= !record.stub;
+        }
+    }
+    counts.customers = has_party.iter().filter(|has_party| **has_party).count() as u64;
+    counts.stub_customers = clusters.len() as u64 - counts.customers;
+    counts.shared = matching.certain.shared.len() as u64;
+    let vetoed = matching.certain.against.iter().filter(|row| matches!(row.kind, Kind::Vetoed(_))).count();
+    counts.vetoed = (vetoed + clustered.clusters.refused.len()) as u64;
+    counts.refused = matching.certain.refused.clone();
+    counts.edges = matching.certain_by_type();
+    counts.decided = (matching.decisions.same.len() as u64, matching.decisions.apart.len() as u64);
+    let mut large: Vec<(u64, CustomerId)> = clusters
+        .iter()
+        .zip(ids)
+        .filter(|(cluster, _)| cluster.len() > LARGE)
+        .map(|(cluster, id)| (cluster.len() as u64, *id))
+        .collect();
+    large.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    counts.large = large.into_iter().take(NAMED).map(|(size, id)| (size, id.text().as_ref().to_owned())).collect();
+    let Some(likely) = &matching.likely else { return };
+    let example =
+        |party: u32| likely.parties.numbers.get(party as usize).map(|number| key(*number)).unwrap_or_default();
+    let generic = likely.model.generic(&likely.parties.features);
+    let generic = generic.into_iter().take(NAMED);
+    let mut refused: Vec<(String, u64, String)> = likely
+        .scored
+        .keys
+        .iter()
+        .flat_map(|key| {
+            key.refused.iter().map(|block| (likely.model.words(&key.key), block.records, example(block.example)))
+        })
+        .collect();
+    refused.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.cmp(b)));
+    refused.truncate(NAMED);
+    counts.likely = Some(LikelyCounts {
+        model: likely.number.unwrap_or(number),
+        trained_on: likely.model.records,
+        compared: likely.scored.comparisons(),
+        coverage: likely.model.coverage,
+        edges: likely.scored.edges.len() as u64,
+        cut: clustered.cut.len() as u64,
+        generic: generic.map(|Generic { name, records, example: of }| (name, records.into(), example(of))).collect(),
+        refused,
+    });
 }
 
-async fn edges(lake: &Lake, session: &Session, rules: &Rules, people: &[Person]) -> Result<Found> {
-    let kinds = rules.kinds_sql();
-    let sql = format!(
-        "SELECT type, scope, value, record_key, valid_from, valid_to FROM (SELECT DISTINCT type, scope, value, record_key, \
-         valid_from, valid_to FROM clean.party_identifier WHERE NOT masked AND type IN ({kinds}) UNION ALL SELECT DISTINCT \
-         type, scope, value, {} AS record_key, CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS valid_from, \
-         CAST(NULL AS TIMESTAMP WITH TIME ZONE) AS valid_to FROM clean.event_identifier \
-         WHERE NOT masked AND type IN ({kinds})) ORDER BY type, scope, value, record_key",
-        stub_key(lake)
-    );
-    let doing = "read the identifiers to merge by";
-    let mut cursor = Cursor::new(session.stream(doing, &sql).await?, doing);
-    let mut found = Found::default();
-    let mut block: Vec<(u32, Option<i64>, Option<i64>)> = Vec::new();
-    let mut current: Option<(String, String, String)> = None;
-    loop {
-        let next = match cursor.peek().await? {
-            None => None,
-            Some((rows, row)) => {
-                let part = |column| rows.text(column, row).unwrap_or_default();
-                let same = current.as_ref().is_some_and(|(k, s, v)| k == part(0) && s == part(1) && v == part(2));
-                let of = if same { None } else { Some((part(0).to_owned(), part(1).to_owned(), part(2).to_owned())) };
-                let record = people.binary_search_by(|person| person.key.as_str().cmp(part(3))).ok();
-                Some((of, record, rows.number(4, row), rows.number(5, row)))
-            }
-        };
-        let ends = !matches!(next, Some((None, ..)));
-        if ends && let Some((kind, scope, value)) = current.take() {
-            found.take_block(rules, people, &block, (kind, scope), &value);
-            block.clear();
+fn member_rows<'a>(
+    matching: &'a Matching,
+    before: &'a Before,
+    members: &'a [identity::Member<RecordKey, CustomerId>],
+    number: i64,
+) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
+    let records = &matching.records;
+    let mut shared = vec![false; records.all.len()];
+    for record in &matching.certain.shared {
+        if let Some(flag) = shared.get_mut(*record as usize) {
+            *flag = true;
         }
-        let Some((of, record, from, to)) = next else { return Ok(found) };
-        if of.is_some() {
-            current = of;
-        }
-        if let Some(record) = record {
-            block.push((u32::try_from(record).unwrap_or(u32::MAX), from, to));
-        }
-        cursor.advance();
     }
+    members.chunks(BATCH).map(move |rows| {
+        let now: Vec<Option<u32>> = rows.iter().map(|member| records.number(member.record)).collect();
+        let was: Vec<Option<&Rest>> = rows.iter().map(|member| before.rest(member.record)).collect();
+        let source = |(now, was): (&Option<u32>, &Option<&Rest>)| {
+            let source = now.and_then(|at| records.get(at)).map(|record| record.source);
+            records.sources.get(source.or(was.map(|was| was.source))? as usize)
+        };
+        let stub = |(now, was): (&Option<u32>, &Option<&Rest>)| {
+            let stub = now.and_then(|at| records.get(at)).map(|record| record.stub);
+            stub.or(was.map(|was| was.stub)).unwrap_or_default()
+        };
+        let is_shared = |now: &Option<u32>| now.and_then(|at| shared.get(at as usize)).copied().unwrap_or_default();
+        batch(
+            &tables::member().schema,
+            vec![
+                texts(rows.iter().map(|member| Some(member.record.text()))),
+                texts(rows.iter().map(|member| Some(member.customer_id.text()))),
+                texts(now.iter().zip(&was).map(source)),
+                flags(now.iter().zip(&was).map(stub)),
+                flags(rows.iter().map(|member| member.retired)),
+                flags(now.iter().map(is_shared)),
+                numbers(was.iter().map(|was| Some(was.map_or(number, |was| was.since)))),
+            ],
+        )
+    })
 }
 
-impl Found {
-    fn take_block(
-        &mut self,
-        rules: &Rules,
-        people: &[Person],
-        block: &[(u32, Option<i64>, Option<i64>)],
-        kind: KindScope,
-        value: &str,
-    ) {
-        let Some((at, rule)) = rules.identifiers.iter().enumerate().find(|(_, rule)| rule.kind == kind.0) else {
-            return;
-        };
-        if rule.unique {
-            let hash = blake3::hash(value.as_bytes());
-            let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
-            let hash = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
-            let number = u32::try_from(at).unwrap_or(u32::MAX);
-            self.unique.extend(block.iter().map(|(record, ..)| (*record, number, hash)));
-        }
-        if !rule.strong || block.len() < 2 {
-            return;
-        }
-        const DAY: i64 = 86_400_000_000;
-        let day = |micros: Option<i64>| micros.and_then(|micros| i32::try_from(micros.div_euclid(DAY)).ok());
-        let members: Vec<certain::Member> = block
-            .iter()
-            .filter_map(|(record, from, to)| {
-                let person = people.get(*record as usize)?;
-                Some(certain::Member {
-                    record: *record,
-                    source: person.source,
-                    stub: person.stub,
-                    name: person.name.as_deref(),
-                    name_masked: person.masked,
-                    valid_from: day(*from),
-                    valid_to: day(*to),
-                })
-            })
-            .collect();
-        let outcome = certain::block_edges(&members, &rule.rule);
-        // Types named first are stronger: they are joined first where a constraint lets only one of two.
-        let strength = u8::try_from(255usize.saturating_sub(at)).unwrap_or_default();
-        for (a, b) in outcome.edges {
-            self.edges.push(Edge { a, b, strength });
-            self.kinds.push(((a, b), kind.clone()));
-        }
-        self.vetoed.extend(outcome.vetoed.into_iter().map(|(a, b, veto)| ((a, b), kind.clone(), veto)));
-        if let Some(refusal) = outcome.refused {
-            let cap = match refusal {
-                Refusal::TooManyNames { .. } => "max_names",
-                Refusal::TooManyRecords { .. } => "max_records_per_source",
-            };
-            *self.refused_counts.entry(format!("{}: {cap}", kind.0)).or_default() += 1;
-            self.shared.extend(members.iter().filter(|member| member.stub).map(|member| member.record));
-            self.refused.extend(members.iter().map(|member| (member.record, kind.clone(), refusal)));
+fn edge_rows(matching: &Matching, clustered: &Clustered) -> Vec<Row> {
+    let row = |a: u32, b: u32, kind| Row { a: a.min(b), b: a.max(b), kind, identifier: NONE, bits: None };
+    let certain = matching.certain.edges.iter().zip(&matching.certain.by);
+    let mut rows: Vec<Row> =
+        certain.map(|(edge, by)| Row { identifier: *by, ..row(edge.a, edge.b, Kind::Certain) }).collect();
+    rows.extend_from_slice(&matching.certain.against);
+    rows.extend(matching.decisions.same.iter().map(|(a, b)| row(*a, *b, Kind::Decided)));
+    let refused = clustered.clusters.refused.iter();
+    rows.extend(refused.map(|(a, b, conflict)| row(*a, *b, Kind::Vetoed((*conflict).into()))));
+    if let Some(likely) = &matching.likely {
+        let numbers = &likely.parties.numbers;
+        let mut cut = clustered.cut.iter().peekable();
+        for (edge, at) in likely.scored.edges.iter().zip(0u32..) {
+            let kind = if cut.next_if_eq(&&at).is_some() { Kind::Cut } else { Kind::Likely };
+            let (Some(a), Some(b)) = (numbers.get(edge.a as usize), numbers.get(edge.b as usize)) else { continue };
+            rows.push(Row { bits: Some(edge.bits), ..row(*a, *b, kind) });
         }
     }
-
-    fn table(&self, people: &[Person], clusters: &cluster::Clusters) -> Result<arrow::array::RecordBatch> {
-        let key = |record: u32| people.get(record as usize).map(|person| person.key.clone());
-        let mut rows: Vec<[Option<String>; 6]> = Vec::new();
-        for ((a, b), (kind, scope)) in &self.kinds {
-            rows.push([key(*a), key(*b), Some("certain".into()), Some(kind.clone()), Some(scope.clone()), None]);
-        }
-        for ((a, b), (kind, scope), veto) in &self.vetoed {
-            let reason = match veto {
-                Veto::Names => "their clear names are unlike",
-                Veto::Validity => "they held it at different times",
-                Veto::Ambiguous => "it may belong to several of the others",
-            };
-            let (kind, scope) = (Some(kind.clone()), Some(scope.clone()));
-            rows.push([key(*a), key(*b), Some("vetoed".into()), kind, scope, Some(reason.into())]);
-        }
-        for (record, (kind, scope), refusal) in &self.refused {
-            let reason = match refusal {
-                Refusal::TooManyNames { .. } => "more unlike names share it than `max_names`",
-                Refusal::TooManyRecords { .. } => "more records of one source share it than `max_records_per_source`",
-            };
-            let (kind, scope) = (Some(kind.clone()), Some(scope.clone()));
-            rows.push([key(*record), None, Some("refused".into()), kind, scope, Some(reason.into())]);
-        }
-        for (a, b, _) in &clusters.refused {
-            let reason = Some("a unique identifier keeps them apart".into());
-            rows.push([key(*a), key(*b), Some("vetoed".into()), None, None, reason]);
-        }
-        rows.sort_unstable();
-        let columns = (0..6).map(|column| texts(rows.iter().map(|row| row.get(column).cloned().flatten()))).collect();
-        batch(&edge().schema, columns)
-    }
+    rows
 }
 
 /// What `identity.*` says from before.
-#[derive(Default)]
 struct Before {
-    members: Vec<identity::Member<String, String>>,
-    foundings: Vec<Founding<String, String>>,
-    redirects: BTreeMap<String, String>,
-    since: HashMap<String, i64>,
-    source: HashMap<String, String>,
-    stubs: std::collections::HashSet<String>,
+    /// Sorted by record.
+    members: Vec<identity::Member<RecordKey, CustomerId>>,
+    /// For each member.
+    rest: Vec<Rest>,
+    foundings: Vec<Founding<RecordKey, CustomerId>>,
+    redirects: BTreeMap<CustomerId, CustomerId>,
     next_ordinal: i64,
 }
 
+/// What else is known of a member.
+struct Rest {
+    since: i64,
+    source: u32,
+    stub: bool,
+}
+
 impl Before {
-    async fn load(session: &Session) -> Result<Self> {
-        let mut before = Self::default();
+    async fn load(session: &Session, matching: &mut Matching) -> Result<Self> {
+        let (mut members, mut rest) = (vec![], vec![]);
         let doing = "read the members of before";
         let sql =
             "SELECT record_key, customer_id, source, stub, retired, since FROM identity.member ORDER BY record_key";
         let mut cursor = Cursor::new(session.stream(doing, sql).await?, doing);
         while let Some((rows, row)) = cursor.peek().await? {
-            let text = |column| rows.text(column, row).unwrap_or_default().to_owned();
-            let record = text(0);
-            before.since.insert(record.clone(), rows.number(5, row).unwrap_or_default());
-            before.source.insert(record.clone(), text(2));
-            if rows.flag(3, row) {
-                before.stubs.insert(record.clone());
-            }
-            before.members.push(identity::Member { record, customer_id: text(1), retired: rows.flag(4, row) });
+            let text = |column| rows.text(column, row).unwrap_or_default();
+            let (record, customer_id) = (RecordKey::new(text(0))?, CustomerId::new(text(1))?);
+            members.push(identity::Member { record, customer_id, retired: rows.flag(4, row) });
+            rest.push(Rest {
+                since: rows.number(5, row).unwrap_or_default(),
+                source: matching.records.source(text(2)),
+                stub: rows.flag(3, row),
+            });
             cursor.advance();
         }
-        let events = history(session).await?;
-        before.foundings = events.foundings;
-        before.redirects = events.redirects;
-        before.next_ordinal = events.next_ordinal;
-        Ok(before)
+        let History { foundings, redirects, next_ordinal } = history(session).await?;
+        Ok(Self { members, rest, foundings, redirects, next_ordinal })
+    }
+
+    fn rest(&self, record: RecordKey) -> Option<&Rest> {
+        let at = self.members.binary_search_by_key(&record, |member| member.record).ok()?;
+        self.rest.get(at)
     }
 }
 
 /// What the events tell: who founded which id, and which ids are part of others.
 #[derive(Default)]
 pub(crate) struct History {
-    pub foundings: Vec<Founding<String, String>>,
-    pub redirects: BTreeMap<String, String>,
+    pub foundings: Vec<Founding<RecordKey, CustomerId>>,
+    pub redirects: BTreeMap<CustomerId, CustomerId>,
     pub next_ordinal: i64,
 }
 
@@ -469,21 +433,22 @@ pub(crate) async fn history(session: &Session) -> Result<History> {
     let mut cursor = Cursor::new(session.stream(doing, sql).await?, doing);
     let mut history = History::default();
     while let Some((rows, row)) = cursor.peek().await? {
-        let text = |column| rows.text(column, row).unwrap_or_default().to_owned();
+        let text = |column| rows.text(column, row).unwrap_or_default();
+        let id = |column| CustomerId::new(text(column));
         match rows.text(0, row) {
             Some("created") => {
                 let generation = rows.number(4, row).and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
-                history.foundings.push(Founding { customer_id: text(1), record: text(3), generation });
+                history.foundings.push(Founding { customer_id: id(1)?, record: RecordKey::new(text(3))?, generation });
             }
             Some("merged") => {
-                let (from, into) = (text(1), text(2));
+                let (from, into) = (id(1)?, id(2)?);
                 for current in history.redirects.values_mut().filter(|current| **current == from) {
-                    current.clone_from(&into);
+                    *current = into;
                 }
                 history.redirects.insert(from, into);
             }
             _ => {
-                history.redirects.remove(&text(1));
+                history.redirects.remove(&id(1)?);
             }
         }
         cursor.advance();
@@ -493,22 +458,21 @@ pub(crate) async fn history(session: &Session) -> Result<History> {
     Ok(history)
 }
 
-fn event_rows(
-    events: &[Event<String, String>],
-    founded: &[Founding<String, String>],
+fn event_rows<'a>(
+    events: &'a [Event<RecordKey, CustomerId>],
+    founded: &'a [Founding<RecordKey, CustomerId>],
     first: i64,
     number: i64,
-    run: &str,
+    run: &'a str,
     counts: &mut Counts,
-) -> Result<arrow::array::RecordBatch> {
-    type Row = (&'static str, Option<String>, Option<String>, Option<String>, Option<i64>);
-    let rows: Vec<Row> = events
-        .iter()
-        .map(|event| match event.clone() {
+) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
+    type Parts = (&'static str, Option<CustomerId>, Option<CustomerId>, Option<RecordKey>, Option<i64>);
+    let parts = |event: &Event<RecordKey, CustomerId>| -> Parts {
+        match *event {
             Event::Created { id } => {
                 let founding = founded.binary_search_by(|f| f.customer_id.cmp(&id)).ok().and_then(|at| founded.get(at));
                 let generation = founding.map(|founding| i64::from(founding.generation));
-                ("created", Some(id), None, founding.map(|founding| founding.record.clone()), generation)
+                ("created", Some(id), None, founding.map(|founding| founding.record), generation)
             }
             Event::Revived { id } => ("revived", Some(id), None, None, None),
             Event::Merged { from, into } => ("merged", Some(from), Some(into), None, None),
@@ -517,22 +481,26 @@ fn event_rows(
             Event::MemberJoined { record, to } => ("member_joined", None, Some(to), Some(record), None),
             Event::MemberMoved { record, from, to } => ("member_moved", Some(from), Some(to), Some(record), None),
             Event::MemberLeft { record, from } => ("member_left", Some(from), None, Some(record), None),
-        })
-        .collect();
-    for (kind, ..) in &rows {
-        *counts.events.entry((*kind).to_owned()).or_default() += 1;
+        }
+    };
+    for event in events {
+        *counts.events.entry(parts(event).0.to_owned()).or_default() += 1;
     }
-    batch(
-        &event().schema,
-        vec![
-            numbers(rows.iter().map(|_| Some(number))),
-            numbers((first..).zip(&rows).map(|(ordinal, _)| Some(ordinal))),
-            texts(rows.iter().map(|row| Some(row.0))),
-            texts(rows.iter().map(|row| row.1.clone())),
-            texts(rows.iter().map(|row| row.2.clone())),
-            texts(rows.iter().map(|row| row.3.clone())),
-            numbers(rows.iter().map(|row| row.4)),
-            texts(rows.iter().map(|_| Some(run))),
-        ],
-    )
+    let ordinals = (first..).step_by(BATCH);
+    events.chunks(BATCH).zip(ordinals).map(move |(events, first)| {
+        let rows: Vec<Parts> = events.iter().map(parts).collect();
+        batch(
+            &tables::event().schema,
+            vec![
+                numbers(rows.iter().map(|_| Some(number))),
+                numbers((first..).zip(&rows).map(|(ordinal, _)| Some(ordinal))),
+                texts(rows.iter().map(|row| Some(row.0))),
+                texts(rows.iter().map(|row| row.1.map(CustomerId::text))),
+                texts(rows.iter().map(|row| row.2.map(CustomerId::text))),
+                texts(rows.iter().map(|row| row.3.map(RecordKey::text))),
+                numbers(rows.iter().map(|row| row.4)),
+                texts(rows.iter().map(|_| Some(run))),
+            ],
+        )
+    })
 }

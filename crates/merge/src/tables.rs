@@ -41,9 +41,40 @@ pub fn member() -> TableSpec {
     )
 }
 
-/// Why two records are one (`certain`), or are not in spite of a shared identifier (`vetoed`, `refused`).
+/// Why two records are one (`certain`, `likely`), or are not in spite of a shared identifier or of likeness (`vetoed`,
+/// `refused`, `cut`). A record has the lower key of the two as `a`.
 pub fn edge() -> TableSpec {
-    spec("identity", "edge", vec![text("a"), text("b"), text("kind"), text("type"), text("scope"), text("reason")])
+    let mut fields: Vec<Field> = ["a", "b", "kind", "type", "scope", "reason"].map(text).into();
+    // Log2 of the odds that the two are one person.
+    fields.push(plain("bits", DataType::Float32, Personal::None));
+    spec("identity", "edge", fields)
+}
+
+/// The models by which likely edges are found; the one with the highest number counts. Values in it are keyed hashes.
+pub fn model() -> TableSpec {
+    spec(
+        "identity",
+        "model",
+        vec![number("number"), number("version"), text("run_id"), number("records"), text("model")],
+    )
+}
+
+/// What stewards have said of pairs of records, the lower key first; lines are only added.
+pub fn decision() -> TableSpec {
+    let time = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    spec(
+        "identity",
+        "decision",
+        vec![
+            number("number"),
+            text("a"),
+            text("b"),
+            text("verdict"),
+            plain("decided_by", DataType::Utf8, Personal::Identifier),
+            plain("reason", DataType::Utf8, Personal::Identifier),
+            plain("decided_at", time, Personal::None),
+        ],
+    )
 }
 
 /// What happened to ids and members, in order.

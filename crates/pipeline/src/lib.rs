@@ -15,7 +15,7 @@ mod evolve;
 pub mod observe;
 mod project;
 pub mod quarantine;
-mod raw;
+pub mod raw;
 pub mod reset;
 mod retract;
 mod run;

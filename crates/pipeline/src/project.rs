@@ -13,7 +13,7 @@ use tributary_connector::{Connector, Error as ConnectorError, Registry, Stream};
 use tributary_lake::{Lake, Location};
 use tributary_mart::{AsOf, Parameters};
 use tributary_merge::certain::Rule;
-use tributary_merge::{FieldRule, IdentifierRule, Rules};
+use tributary_merge::{FieldRule, IdentifierRule, Likely, Rules};
 
 use crate::config::{self, FieldExpr, Map, Merge, Parsed, Pipeline, Source, Strength};
 use crate::diagnostic::{self, Diagnostic};
@@ -144,7 +144,7 @@ impl Project {
             }
             mappings.push(mapping);
         }
-        let rules = rules(pipeline.merge.as_ref().unwrap_or(&Merge::default()));
+        let rules = rules(&pipeline);
         Ok(Self { pipeline, sources, mappings, lines, rules, unchecked, left_out })
     }
 
@@ -398,13 +398,20 @@ fn mapping(map: &Map, pipeline: &Pipeline, known: &Known) -> Option<Mapping> {
     })
 }
 
-fn rules(merge: &Merge) -> Rules {
+fn rules(pipeline: &Pipeline) -> Rules {
+    let default = Merge::default();
+    let merge = pipeline.merge.as_ref().unwrap_or(&default);
+    let in_lake = |source: &crate::Spanned<String>| match pipeline.source(source) {
+        Some(source) => source.in_lake().to_owned(),
+        None => source.value.clone(),
+    };
     let mut identifiers: Vec<_> = merge.identifiers.iter().collect();
     identifiers.sort_by_key(|(_, rule)| rule.priority);
     let identifiers = identifiers.into_iter().map(|(kind, rule)| IdentifierRule {
         kind: kind.clone(),
         strong: rule.strength == Strength::Strong,
         unique: rule.unique,
+        evidence: rule.strength != Strength::None,
         rule: Rule {
             max_names: rule.max_names.map(|most| most as usize),
             max_records_per_source: rule.max_records_per_source.map(|most| most as usize),
@@ -419,13 +426,13 @@ fn rules(merge: &Merge) -> Rules {
     let fields = merge.survivorship.fields.iter().map(|(field, rule)| {
         let rule = match rule {
             config::Rule::Strategy(of) => strategy(*of),
-            config::Rule::Prefer(sources) => {
-                FieldRule::Prefer(sources.iter().map(|source| source.value.clone()).collect())
-            }
+            config::Rule::Prefer(sources) => FieldRule::Prefer(sources.iter().map(in_lake).collect()),
         };
         (field.value.clone(), rule)
     });
     Rules {
+        likely: merge.likely.then_some(Likely { threshold: merge.threshold, retrain: false }),
+        deduplicated: merge.deduplicated.iter().map(in_lake).collect(),
         identifiers: identifiers.collect(),
         default: strategy(merge.survivorship.default),
         fields: fields.collect(),

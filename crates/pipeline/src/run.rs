@@ -90,6 +90,8 @@ pub struct RunOptions {
     pub sources: Vec<String>,
     /// Pipelines of the lake whose sources and stages become this one's.
     pub take_over: Vec<String>,
+    /// Train a new match model; ids that change by it change by events.
+    pub retrain: bool,
     pub date: RunDate,
 }
 
@@ -451,7 +453,8 @@ async fn stages(
     }
 
     stage("identity");
-    let identity = tributary_merge::people::run(lake, &session, &project.rules, &summary.run).await?;
+    let rules = project.rules.clone().retrained(options.retrain);
+    let identity = tributary_merge::people::run(lake, &session, &rules, &summary.run).await?;
     done("identity", !identity.reasons.is_empty());
     note(summary, "identity", identity.reasons);
     summary.identity = identity.counts;

@@ -246,6 +246,7 @@ impl Validator<'_> {
                 self.identifier_type(name, at);
             }
         }
+        merge.deduplicated.iter().for_each(|source| self.source_of_lake(source));
         let fields = self.model.golden_fields();
         for (field, rule) in &merge.survivorship.fields {
             if !fields.contains(&field.as_str()) {
@@ -257,13 +258,13 @@ impl Validator<'_> {
                 );
             }
             if let Rule::Prefer(sources) = rule {
-                sources.iter().for_each(|source| self.preferred(source));
+                sources.iter().for_each(|source| self.source_of_lake(source));
             }
         }
     }
 
     /// On a shared lake a source may be another pipeline's.
-    fn preferred(&mut self, source: &Spanned<String>) {
+    fn source_of_lake(&mut self, source: &Spanned<String>) {
         if self.pipeline.source(source).is_none() && self.columns.streams(source).is_none() {
             let names = self.pipeline.sources.iter().map(|source| source.name.value.as_str());
             self.unknown(source.span, format!("there is no source `{source}`"), source, names);

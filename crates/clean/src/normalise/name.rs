@@ -12,7 +12,7 @@ use super::IssueKind;
 use super::fold::{is_han, is_mask, prepare};
 use super::surname;
 
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PersonName {

@@ -30,12 +30,12 @@ pub struct Source {
 }
 
 /// The file. `mapped`: whether the mappings are in force or comments.
-pub fn render(name: &str, sources: &[Source], mapped: bool) -> String {
+pub fn render(name: &str, lake: &str, sources: &[Source], mapped: bool) -> String {
     let mut text = format!(
         "# Written by `tributary init`, by the names of columns and the first rows: read it before you run it.\n\n\
          name = {}\nlake = {}\n",
         string(name),
-        string(&format!("lake/{name}"))
+        string(lake)
     );
     sources.iter().for_each(|source| text.push_str(&source_table(source)));
     for source in sources {

@@ -179,7 +179,18 @@ fn merge() -> Value {
         "description": "Rules by type of identifier; those named first come first. Types not named keep their defaults.",
         "additionalProperties": rule,
     });
-    let merge = table(&[], json!({ "identifiers": identifiers, "survivorship": survivorship }));
+    let probability = json!({ "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1, "default": 0.5 });
+    let sources = json!({ "type": "array", "items": { "type": "string", "minLength": 1 } });
+    let merge = table(
+        &[],
+        json!({
+            "likely": described(json!({ "type": "boolean", "default": true }), "Whether likeness makes one person too (names, birthday, address, …, weighed by a model that is trained once there are 200 records), not only an equal identifier."),
+            "threshold": described(probability, "Two records are one person from this match probability on."),
+            "deduplicated": described(sources, "Sources that have each person once: no two of their records become one customer."),
+            "identifiers": identifiers,
+            "survivorship": survivorship,
+        }),
+    );
     described(
         merge,
         "How records become people. On a shared lake, the pipeline that has this owns the stage; empty will do.",

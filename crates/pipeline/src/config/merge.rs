@@ -12,6 +12,12 @@ use crate::diagnostic::{Problem, Span, Spanned};
 /// `[merge]`, with the defaults of what it does not say.
 #[derive(Debug, Clone)]
 pub struct Merge {
+    /// Whether likeness makes one person too, not only an equal identifier.
+    pub likely: bool,
+    /// Two records are one person from this match probability on.
+    pub threshold: f64,
+    /// Sources that have each person once.
+    pub deduplicated: Vec<Spanned<String>>,
     pub identifiers: BTreeMap<String, IdentifierRule>,
     pub survivorship: Survivorship,
     /// The header.
@@ -110,12 +116,16 @@ const DEFAULTS: [(&str, Option<u32>); 7] = [
     ("email", Some(3)),
 ];
 
+/// As likely as not: the probability is calibrated.
+const THRESHOLD: f64 = 0.5;
+
 impl Default for Merge {
     fn default() -> Self {
         let mut identifiers = BTreeMap::new();
         fill(&mut identifiers);
         let survivorship = Survivorship { default: Strategy::default(), fields: Vec::new() };
-        Self { identifiers, survivorship, span: Span::default() }
+        let (likely, threshold, deduplicated) = (true, THRESHOLD, Vec::new());
+        Self { likely, threshold, deduplicated, identifiers, survivorship, span: Span::default() }
     }
 }
 
@@ -144,7 +154,7 @@ fn default_rule(name: &str) -> Option<IdentifierRule> {
 impl Merge {
     /// What decides who is one person, in canonical form.
     pub fn identity_fingerprint(&self) -> String {
-        fingerprint::canonical(&self.identity())
+        fingerprint::canonical(&self.people())
     }
 
     /// What decides which values survive, in canonical form.
@@ -154,7 +164,13 @@ impl Merge {
 
     /// Both.
     pub fn fingerprint(&self) -> String {
-        fingerprint::canonical(&json!({ "identifiers": self.identity(), "survivorship": self.survival() }))
+        fingerprint::canonical(&json!({ "people": self.people(), "survivorship": self.survival() }))
+    }
+
+    fn people(&self) -> Json {
+        let threshold = self.likely.then_some(self.threshold);
+        let deduplicated: Vec<_> = self.deduplicated.iter().map(|source| &source.value).collect();
+        json!({ "identifiers": self.identity(), "likely": threshold, "deduplicated": deduplicated })
     }
 
     fn identity(&self) -> Json {
@@ -204,7 +220,10 @@ pub(super) fn read(span: Span, table: &Table, reader: &mut Reader<'_>) -> Merge 
             (field, Some(rule)) => survivorship.fields.push((Spanned::new(field.to_owned(), entry.key_span), rule)),
         }
     }
-    Merge { identifiers, survivorship, span }
+    let likely = reader.boolean(table, "likely").unwrap_or(true);
+    let threshold = reader.number(table, "threshold").unwrap_or(THRESHOLD);
+    let deduplicated = reader.texts(table, "deduplicated").unwrap_or_default();
+    Merge { likely, threshold, deduplicated, identifiers, survivorship, span }
 }
 
 fn identifier(entry: &Entry, priority: usize, reader: &mut Reader<'_>) -> Option<IdentifierRule> {

@@ -1,0 +1,247 @@
+//! Likely edges of parties: their features, the stored model, and what a comparison says.
+//!
+//! Of each party there are compared its name, birthday, gender and address, its first phone and e-mail, and its first
+//! identifier of each of at most eight types and scopes. A model is trained once there are enough records, kept in
+//! `identity.model`, and stays as it is until a new one is asked for.
+
+use std::collections::HashMap;
+
+use arrow::array::RecordBatch;
+use tributary_engine::{Error, Result, Session};
+use tributary_lake::TableName;
+use tributary_linkage::explain::{Explanation, explain};
+use tributary_linkage::model::VERSION;
+use tributary_linkage::{Builder, Features, Kind, Model, Options, Party, train};
+
+use crate::batch::{Cursor, Rows, batch, numbers, texts};
+use crate::id::RecordKey;
+use crate::records::Record;
+use crate::rules::Rules;
+use crate::tables::model as model_table;
+
+/// A model of fewer records would say more of chance than of them.
+pub(crate) const FEWEST: usize = 200;
+/// So many identifiers are compared besides phone and e-mail.
+const MOST_CODES: usize = 8;
+
+/// Columns of `clean.party` that are compared, besides the name.
+pub(crate) const COLUMNS: &[&str] =
+    &["family_name", "given_name", "gender", "birthday", "province", "city", "district", "street", "postcode"];
+
+/// A column of [`COLUMNS`] as text.
+pub(crate) fn sql(column: &str) -> String {
+    format!("CAST({column} AS VARCHAR) AS {column}")
+}
+
+/// A type of identifier in its scope, as a comparison is called.
+fn named(kind: &str, scope: &str) -> String {
+    if scope.is_empty() { kind.to_owned() } else { format!("{kind}:{scope}") }
+}
+
+/// Takes parties in the order of their keys, and with each its identifiers.
+pub(crate) struct Reader {
+    builder: Builder,
+    identifiers: Cursor,
+    codes: HashMap<String, usize>,
+    /// Of each party its number among the records.
+    numbers: Vec<u32>,
+}
+
+/// The parties as they are compared.
+pub(crate) struct Parties {
+    pub features: Features,
+    /// Of each party its number among the records.
+    pub numbers: Vec<u32>,
+}
+
+impl Reader {
+    /// `of` narrows the identifiers to those of some records, as SQL.
+    pub async fn open(session: &Session, codes: Vec<String>, of: &str) -> Result<Self> {
+        let doing = "read the identifiers to compare";
+        // A phone in the clear says more than a masked one, and one that is in use more than one that was.
+        let sql = format!(
+            "SELECT record_key, type, scope, value FROM clean.party_identifier {of} \
+             ORDER BY record_key, type, scope, masked, valid_to IS NOT NULL, value"
+        );
+        let [a, b, c, d, e, f, g, h, ..] = session.lake().key("match");
+        let names: Vec<&str> = codes.iter().map(String::as_str).collect();
+        Ok(Self {
+            builder: Builder::new(u64::from_le_bytes([a, b, c, d, e, f, g, h]), &names),
+            identifiers: Cursor::new(session.stream(doing, &sql).await?, doing),
+            codes: codes.into_iter().zip(0..).collect(),
+            numbers: vec![],
+        })
+    }
+
+    /// Takes a party whose [`COLUMNS`] begin at `first`.
+    pub async fn take(&mut self, record: &Record, number: u32, rows: &Rows, row: usize, first: usize) -> Result<()> {
+        let (mut phone, mut email, mut codes) = (None, None, Vec::new());
+        while let Some((rows, row)) = self.identifiers.peek().await? {
+            let text = |column| rows.text(column, row).unwrap_or_default();
+            let key = RecordKey::new(text(0))?;
+            if key > record.key {
+                break;
+            }
+            if key == record.key {
+                match text(1) {
+                    "phone" => _ = phone.get_or_insert_with(|| text(3).to_owned()),
+                    "email" => _ = email.get_or_insert_with(|| text(3).to_owned()),
+                    kind => {
+                        if let Some(code) = self.codes.get(&named(kind, text(2))) {
+                            codes.push((*code, text(3).to_owned()));
+                        }
+                    }
+                }
+            }
+            self.identifiers.advance();
+        }
+        let text = |place: usize| rows.text(first + place, row);
+        let codes: Vec<(usize, &str)> = codes.iter().map(|(code, value)| (*code, value.as_str())).collect();
+        self.builder.push(&Party {
+            key: record.key.hash(),
+            source: record.source,
+            name: record.name.as_deref(),
+            name_masked: record.masked,
+            family: text(0),
+            given: text(1),
+            gender: text(2),
+            birthday: text(3),
+            phone: phone.as_deref(),
+            email: email.as_deref(),
+            province: text(4),
+            city: text(5),
+            district: text(6),
+            street: text(7),
+            postcode: text(8),
+            identifiers: &codes,
+        });
+        self.numbers.push(number);
+        Ok(())
+    }
+
+    pub fn finish(self) -> Parties {
+        Parties { features: self.builder.finish(), numbers: self.numbers }
+    }
+}
+
+/// The identifiers that a model compares.
+pub(crate) fn codes_of(model: &Model) -> Vec<String> {
+    let codes = model.comparisons.iter().filter(|comparison| comparison.kind == Kind::Code);
+    codes.map(|comparison| comparison.name.clone()).collect()
+}
+
+/// The identifiers that a new model is to compare: those that most records have.
+pub(crate) async fn codes(session: &Session, rules: &Rules) -> Result<Vec<String>> {
+    let doing = "count the identifiers to compare";
+    let sql = format!(
+        "SELECT type, scope FROM clean.party_identifier WHERE type NOT IN ('phone', 'email'{}) AND NOT masked \
+         GROUP BY type, scope ORDER BY count(DISTINCT record_key) DESC, type, scope LIMIT {MOST_CODES}",
+        rules.ignored_sql()
+    );
+    let mut cursor = Cursor::new(session.stream(doing, &sql).await?, doing);
+    let mut found = vec![];
+    while let Some((rows, row)) = cursor.peek().await? {
+        found.push(named(rows.text(0, row).unwrap_or_default(), rows.text(1, row).unwrap_or_default()));
+        cursor.advance();
+    }
+    Ok(found)
+}
+
+/// A model and the number under which it is kept.
+pub struct Kept {
+    pub number: i64,
+    pub model: Model,
+}
+
+/// The newest model of the lake, if there is one that this version can read. `identity.model` must be registered.
+///
+/// # Errors
+/// If the table cannot be read, or what is in it.
+pub async fn newest(session: &Session) -> Result<Option<Kept>> {
+    let doing = "read the match model";
+    let sql =
+        format!("SELECT number, model FROM identity.model WHERE version = {VERSION} ORDER BY number DESC LIMIT 1");
+    let mut cursor = Cursor::new(session.stream(doing, &sql).await?, doing);
+    let Some((rows, row)) = cursor.peek().await? else { return Ok(None) };
+    let model = serde_json::from_str(rows.text(1, row).unwrap_or_default()).map_err(|e| {
+        let what = format!("the model of line {} of `identity.model`", rows.number(0, row).unwrap_or_default());
+        Error::Lake(tributary_lake::Error::Damaged { what, why: e.to_string() })
+    })?;
+    Ok(Some(Kept { number: rows.number(0, row).unwrap_or_default(), model }))
+}
+
+/// A row of `identity.model`.
+pub(crate) fn row(number: i64, run: &str, model: &Model) -> Result<RecordBatch> {
+    let text = serde_json::to_string(model).map_err(|e| {
+        let why = format!("the model cannot be written: {e}");
+        Error::Ledger { stage: crate::people::STAGE.into(), why }
+    })?;
+    let records = i64::try_from(model.records).ok();
+    batch(
+        &model_table().schema,
+        vec![
+            numbers([Some(number)]),
+            numbers([Some(i64::from(VERSION))]),
+            texts([Some(run)]),
+            numbers([records]),
+            texts([Some(text)]),
+        ],
+    )
+}
+
+/// A new model of the parties, if they are enough.
+pub(crate) fn trained(features: &Features, between_sources: bool) -> Option<Model> {
+    (features.len() >= FEWEST).then(|| train(features, &Options { between_sources, ..Options::default() }))
+}
+
+/// Why two records are one person, or are not, as the newest model of the lake sees it.
+pub struct Compared {
+    pub explanation: Explanation,
+    /// The number of the model in `identity.model`.
+    pub model: i64,
+    /// The probability from which on a pair is an edge.
+    pub threshold: f64,
+}
+
+/// Compares two records. `None` if one of them is no party, or there is no model.
+///
+/// # Errors
+/// If the lake cannot be read.
+pub async fn compare(session: &Session, a: &str, b: &str) -> Result<Option<Compared>> {
+    for name in [("identity", "model"), ("clean", "party"), ("clean", "party_identifier")] {
+        if session.load(&TableName::new(name.0, name.1)).await?.is_none() {
+            return Ok(None);
+        }
+    }
+    let Some(Kept { number, model }) = newest(session).await? else { return Ok(None) };
+    let both = format!("WHERE record_key IN ('{}', '{}')", a.replace('\'', "''"), b.replace('\'', "''"));
+    let mut reader = Reader::open(session, codes_of(&model), &both).await?;
+    let columns: String = COLUMNS.iter().map(|column| format!(", {}", sql(column))).collect();
+    let doing = "read the two records";
+    let sql =
+        format!("SELECT record_key, source, name, name_masked{columns} FROM clean.party {both} ORDER BY record_key");
+    let mut cursor = Cursor::new(session.stream(doing, &sql).await?, doing);
+    let mut sources: Vec<String> = vec![];
+    while let Some((rows, row)) = cursor.peek().await? {
+        let source = rows.text(1, row).unwrap_or_default();
+        let at = sources.iter().position(|known| known == source).unwrap_or(sources.len());
+        if at == sources.len() {
+            sources.push(source.to_owned());
+        }
+        let record = Record {
+            key: RecordKey::new(rows.text(0, row).unwrap_or_default())?,
+            source: u32::try_from(at).unwrap_or_default(),
+            name: rows.text(2, row).map(Box::from),
+            masked: rows.flag(3, row),
+            stub: false,
+        };
+        reader.take(&record, 0, rows, row, 4).await?;
+        cursor.advance();
+    }
+    let Parties { features, .. } = reader.finish();
+    Ok((features.len() == 2).then(|| Compared {
+        explanation: explain(&model, &features, 0, 1),
+        model: number,
+        threshold: model.threshold,
+    }))
+}
