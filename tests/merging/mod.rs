@@ -119,7 +119,8 @@ fn a_file_is_deduplicated_in_one_command_and_the_result_explained() {
         .iter()
         .map(|of| of["bits"].as_f64().unwrap() + of["frequency_bits"].as_f64().unwrap())
         .sum();
-    assert!((sum + likeness["prior"].as_f64().unwrap() - likeness["bits"].as_f64().unwrap()).abs() < 1e-3, "{json}");
+    let [prior, household, bits] = ["prior", "household", "bits"].map(|name| likeness[name].as_f64().unwrap());
+    assert!((sum + prior + household - bits).abs() < 1e-3, "{json}");
     assert_eq!(json["edges"][0]["kind"], "likely");
     let stranger = pair(&format!(
         "select '{a}' as a, record_key as b from identity.member where customer_id not in \

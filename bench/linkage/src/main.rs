@@ -165,7 +165,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for generic in model.generic(&features) {
             eprintln!("generic {generic:?}");
         }
-        eprintln!("prior {:.2} matches {:.0} coverage {:.4}", model.prior, model.matches, model.coverage);
+        eprintln!(
+            "prior {:.2} matches {:.0} households {:.0} coverage {:.4}",
+            model.prior, model.matches, model.households, model.coverage
+        );
     }
     let begun = cpu();
     let scored = score(&model, &features, threads);

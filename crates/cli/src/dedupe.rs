@@ -186,6 +186,12 @@ fn tell_all(summary: &Summary, task: &Task<'_>, rows: u64) {
     if rejected > 0 {
         eprintln!("warning: {} records could not be read and are not in {output}", count(rejected));
     }
+    for (issue, rows) in summary.clean.values().flat_map(|counts| &counts.issues) {
+        eprintln!("warning: lost in {} records: {issue}", count(*rows));
+    }
+    for (what, values) in &identity.refused {
+        eprintln!("warning: {} values are shared by too many and make nobody one person: {what}", count(*values));
+    }
     if identity.likely.is_none() {
         eprintln!(
             "warning: with fewer than 200 records only equal identifiers make one person: no likeness was weighed"

@@ -198,6 +198,7 @@ async fn source(group: Group<'_>, taken: &[String]) -> Result<Source, Exit> {
         chinese: chinese(&columns),
         date_order: date_order(&columns),
         phones: guess.maps.iter().flat_map(|map| &map.identifiers).any(|(kind, ..)| *kind == "phone"),
+        mobiles: mobiles(&columns, &guess),
         rows: sample.rows.num_rows(),
         guess,
     })
@@ -225,6 +226,23 @@ fn chinese(columns: &[Column]) -> bool {
             .flat_map(|text| text.chars())
     };
     texts().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)) && !texts().any(|c| ('\u{3040}'..='\u{30ff}').contains(&c))
+}
+
+/// Whether most phones are Chinese mobile numbers without a prefix.
+fn mobiles(columns: &[Column], guess: &guess::Guess) -> bool {
+    let phones = guess.maps.iter().flat_map(|map| &map.identifiers).filter(|(kind, ..)| *kind == "phone");
+    let named: Vec<&String> = phones
+        .filter_map(|(.., value)| if let guess::Value::Column(name) = value { Some(name) } else { None })
+        .collect();
+    let of_phones = columns.iter().filter(|column| named.contains(&&column.name()));
+    let (mut all, mut mobile) = (0, 0);
+    for text in of_phones.flat_map(|column| column.values.iter().flatten()).filter(|text| !text.trim().is_empty()) {
+        let digits: Vec<char> = text.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
+        let fits = digits.len() == 11 && digits[0] == '1' && ('3'..='9').contains(&digits[1]);
+        all += 1;
+        mobile += usize::from(fits && digits.iter().all(|c| c.is_ascii_digit() || *c == '*'));
+    }
+    mobile * 5 > all * 4
 }
 
 /// The order of day and month where the year comes last: by a number over 12; empty if none tells.

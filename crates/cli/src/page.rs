@@ -206,6 +206,12 @@ fn model(likely: &LikelyReport) -> Markup {
             (format!("{:+.1}", likely.prior)) " bits. Each comparison adds what the bar shows; at 0 bits two records are as likely one person "
             "as not."
         }
+        @if likely.households >= 1.0 {
+            p {
+                "There are households among the records: about " (count(likely.households.round() as u64))
+                " pairs of two persons who share name, address or numbers. What a household may share counts less for that."
+            }
+        }
         (chart::model(&likely.comparisons))
     }
 }

@@ -207,6 +207,10 @@ fn weights(likeness: &Likeness) -> String {
             bits(evidence.bits + evidence.frequency_bits),
         ]);
     }
+    if explanation.household < -0.005 {
+        let what = ["a household may share some of it".into(), String::new(), String::new(), String::new()];
+        grid.row(what.into_iter().chain([bits(explanation.household)]));
+    }
     grid.row(["all".into(), String::new(), String::new(), String::new(), bits(explanation.bits)]);
     let missing: Vec<_> = explanation
         .evidence

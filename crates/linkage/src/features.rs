@@ -138,6 +138,14 @@ impl Features {
                 (out[GIVEN], out[FAMILY]) = (name::SWAPPED, MISSING);
             }
         }
+        // Many an address is made of its owner's name: of two namesakes' that they are alike says nothing more.
+        let alike = |level: u8| level != MISSING && level < DIFFERENT;
+        if alike(out[GIVEN])
+            && (alike(out[FAMILY]) || out[FAMILY] == MISSING)
+            && (NEAR + 1..DIFFERENT).contains(&out[EMAIL])
+        {
+            out[EMAIL] = MISSING;
+        }
         // Equal streets are in one place: that they agree there too is no further evidence.
         if (1..NEAR).contains(&out[STREET]) {
             out[PLACE] = MISSING;

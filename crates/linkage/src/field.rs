@@ -64,6 +64,11 @@ impl Kind {
         }
     }
 
+    /// Whether two persons of one household may well share it, whatever its value.
+    pub(crate) fn of_household(self) -> bool {
+        matches!(self, Kind::Family | Kind::Phone | Kind::Email | Kind::Street | Kind::Place)
+    }
+
     /// Fields of one group fail together: what blocks on one of them says little about the others.
     pub(crate) fn group(self, field: usize) -> usize {
         match self {

@@ -4,6 +4,9 @@
 //! `u = P(l | two persons)`; the weights of all comparisons and the prior odds add up to the odds that two records are of one
 //! person. For equal values `u` is that of the value: `(n - 1) / (N - 1)` for a value that `n` of `N` records have, times the
 //! share of the pairs that agree in a value so frequent and are of two persons. A missing value weighs nothing.
+//!
+//! Two persons of one household share what a household has, so that there the levels weigh `log2(m/h)` against it, whatever the value. A pair's
+//! odds are those of one person against both, strangers and a household: less than each by itself.
 
 use hashbrown::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
@@ -13,7 +16,7 @@ use crate::field::{CLASSES, DIFFERENT, Kind, LEVELS, MOST_FIELDS, NEAR};
 use crate::key::Key;
 
 /// The version of what a model means; one of another version is not read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Values less frequent than so many others have the frequency of the rest.
 pub(crate) const MOST_FREQUENT: usize = 1 << 14;
@@ -33,6 +36,8 @@ pub struct Comparison {
     pub m: [f64; LEVELS],
     /// By level: the same, given two persons.
     pub u: [f64; LEVELS],
+    /// By level, where a household may share the field: the same, given two of one household.
+    pub h: [f64; LEVELS],
     /// Probability that both values are known, given one person.
     pub known: f64,
     /// By class of frequency: of the pairs that agree in such a value, the share that is of two persons.
@@ -124,6 +129,8 @@ pub struct Model {
     pub coverage: f64,
     /// Expected number of pairs of one person among the records of the training.
     pub matches: f64,
+    /// Expected number of pairs of two persons of one household.
+    pub households: f64,
     /// How many records there were.
     pub records: u64,
 }
@@ -210,21 +217,39 @@ impl Model {
 /// A model's weights by the numbers that the values have in some features.
 pub(crate) struct Bound<'a> {
     pub features: &'a Features,
-    pub prior: f32,
+    /// Log2 of the odds of one person against two strangers, and against two of a household.
+    priors: (f32, f32),
     excluded: Excluded,
     /// By field and value: the class of its frequency.
     classes: Vec<Vec<u8>>,
-    /// By field and value: bits of agreement in it.
+    /// By field and value: bits of agreement in it, against strangers.
     equal: Vec<Vec<f32>>,
-    /// By field and level.
+    /// By field and level: bits against strangers, and against a household, where equality is at 1; none where a household shares nothing.
     levels: Vec<[f32; LEVELS]>,
+    levels_at_home: Vec<Option<[f32; LEVELS]>>,
+}
+
+/// Log2 of the odds against two alternatives, from those against each.
+fn against_both(a: f32, b: f32) -> f32 {
+    let (less, more) = (a.min(b), a.max(b));
+    // Far apart, the lesser decides.
+    if more - less > 24.0 { less } else { less - (1.0 + (less - more).exp2()).log2() }
 }
 
 impl<'a> Bound<'a> {
     pub(crate) fn new(model: &Model, features: &'a Features) -> Bound<'a> {
         let excluded = model.excluded(features);
-        let prior = model.prior as f32;
-        let mut bound = Bound { features, prior, excluded, classes: vec![], equal: vec![], levels: vec![] };
+        let at_home = if model.households < 1.0 { f64::INFINITY } else { (model.matches / model.households).log2() };
+        let priors = (model.prior as f32, at_home as f32);
+        let mut bound = Bound {
+            features,
+            priors,
+            excluded,
+            classes: vec![],
+            equal: vec![],
+            levels: vec![],
+            levels_at_home: vec![],
+        };
         for (field, comparison) in model.comparisons.iter().enumerate() {
             let frequent: HashMap<u64, u32> = comparison.frequent.iter().copied().collect();
             let rest = (class(comparison.rest), comparison.weight_equal(comparison.rest) as f32);
@@ -245,45 +270,61 @@ impl<'a> Bound<'a> {
                 levels[usize::from(level)] = comparison.weight(level) as f32;
             }
             bound.levels.push(levels);
+            bound.levels_at_home.push((priors.1.is_finite() && comparison.kind.of_household()).then(|| {
+                let mut levels = [0.0; LEVELS];
+                for (level, weight) in levels.iter_mut().enumerate().skip(1) {
+                    let at = if level < usize::from(NEAR) { 1 } else { level };
+                    *weight = (comparison.m[at] / comparison.h[at]).log2() as f32;
+                }
+                levels
+            }));
         }
         bound
     }
 
-    /// Bits for a pair to be of one person without the prior, and its levels.
-    pub(crate) fn evidence(&self, a: u32, b: u32, levels: &mut [u8]) -> f32 {
+    fn levels_of(&self, a: u32, b: u32, levels: &mut [u8]) {
         self.features.levels(a, b, &self.excluded, |field, value| self.classes[field][value as usize], levels);
-        let row = self.features.row(a);
-        let mut bits = 0.0;
-        for (field, level) in levels.iter().enumerate().take(row.len()) {
-            bits += self.of_level(field, *level, row[field]);
-        }
-        bits
     }
 
-    /// Bits for two clusters to be of one person: the prior, and each comparison's mean over the pairs where it is known.
+    /// Bits of a level against strangers, and against two of a household.
+    fn weights(&self, field: usize, level: u8, value: u32) -> (f32, f32) {
+        let bits = self.of_level(field, level, value);
+        (bits, self.levels_at_home[field].map_or(bits, |levels| levels[usize::from(level)]))
+    }
+
+    /// Bits for a pair to be of one person, and its levels.
+    pub(crate) fn bits(&self, a: u32, b: u32, levels: &mut [u8]) -> f32 {
+        self.levels_of(a, b, levels);
+        let row = self.features.row(a);
+        let mut sums = self.priors;
+        for (field, level) in levels.iter().enumerate().take(row.len()) {
+            let (bits, at_home) = self.weights(field, *level, row[field]);
+            sums = (sums.0 + bits, sums.1 + at_home);
+        }
+        against_both(sums.0, sums.1)
+    }
+
+    /// Bits for two clusters to be of one person: each comparison's mean over the pairs where it is known.
     pub(crate) fn between(&self, of_a: &[u32], of_b: &[u32]) -> f32 {
-        let mut sums = [(0.0f32, 0u32); MOST_FIELDS];
+        let mut sums = [(0.0f32, 0.0f32, 0u32); MOST_FIELDS];
         let mut levels = [0; MOST_FIELDS];
         for a in of_a {
             let row = self.features.row(*a);
             for b in of_b {
-                self.features.levels(
-                    *a,
-                    *b,
-                    &self.excluded,
-                    |field, value| self.classes[field][value as usize],
-                    &mut levels,
-                );
+                self.levels_of(*a, *b, &mut levels);
                 for (field, (level, sum)) in levels.iter().zip(&mut sums).enumerate().take(row.len()) {
                     if *level != 0 {
-                        sum.0 += self.of_level(field, *level, row[field]);
-                        sum.1 += 1;
+                        let (bits, at_home) = self.weights(field, *level, row[field]);
+                        *sum = (sum.0 + bits, sum.1 + at_home, sum.2 + 1);
                     }
                 }
             }
         }
-        let means = sums.iter().filter(|(_, known)| *known > 0).map(|(sum, known)| sum / *known as f32);
-        self.prior + means.sum::<f32>()
+        let known = sums.iter().filter(|(.., known)| *known > 0);
+        let (strangers, at_home) = known.fold(self.priors, |all, (bits, at_home, known)| {
+            (all.0 + bits / *known as f32, all.1 + at_home / *known as f32)
+        });
+        against_both(strangers, at_home)
     }
 
     pub(crate) fn of_level(&self, field: usize, level: u8, value: u32) -> f32 {

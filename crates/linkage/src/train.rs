@@ -105,6 +105,7 @@ fn fit(features: &Features, excluded: Excluded, options: &Options) -> Fit {
         between_sources: options.between_sources,
         coverage: 0.0,
         matches: estimate.matches,
+        households: estimate.households,
         records: features.len() as u64,
     };
     (model, sample, estimate, means)
@@ -169,6 +170,7 @@ fn comparison(features: &Features, field: usize, frequencies: &Frequencies, esti
         kind: features.fields()[field].kind,
         m: estimate.m[field],
         u: estimate.u[field],
+        h: estimate.h[field],
         known: estimate.known[field],
         strangers: estimate.strangers[field],
         generic: generic(features.fields()[field].kind, frequencies, &estimate.strangers[field]),

@@ -80,7 +80,7 @@ fn an_explanation_adds_up_to_the_score() {
     let model = train(&features, &Options::default());
     for edge in score(&model, &features, 1).edges.iter().step_by(17) {
         let why = explain(&model, &features, edge.b, edge.a);
-        let sum = why.prior + why.evidence.iter().map(|of| of.bits + of.frequency_bits).sum::<f64>();
+        let sum = why.prior + why.household + why.evidence.iter().map(|of| of.bits + of.frequency_bits).sum::<f64>();
         assert!((sum - f64::from(edge.bits)).abs() < 1e-3, "{why:?}");
         assert!(why.edge && why.probability >= 0.5 && !why.keys.is_empty());
     }

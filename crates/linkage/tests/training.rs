@@ -4,6 +4,7 @@
 mod people;
 
 use people::{features, people};
+use tributary_linkage::refine::refine;
 use tributary_linkage::train::{Source, estimate};
 use tributary_linkage::{Kind, Options, score, train};
 
@@ -135,4 +136,42 @@ fn no_records_and_one_record_have_a_model() {
         assert!(score(&model, &features, 2).edges.len() <= records * records);
         assert!(model.prior.is_finite());
     }
+}
+
+#[test]
+fn two_of_a_household_are_two_persons() {
+    let mut people = people(3000, 44);
+    let others = people::people(3000, 45);
+    // Each person has a relative in the records: family name, phone and address are the same, given name and birthday are not.
+    let relatives: Vec<_> = people
+        .iter()
+        .zip(&others)
+        .scan(std::collections::HashSet::new(), |seen, (person, other)| {
+            Some(seen.insert(person.person).then_some((person, other)))
+        })
+        .flatten()
+        .filter(|(person, other)| person.name.chars().count() > 1 && other.name.chars().count() > 1)
+        .map(|(person, other)| people::Person {
+            key: other.key,
+            person: person.person + 100_000,
+            name: person.name.chars().take(1).chain(other.name.chars().skip(1)).collect(),
+            birthday: other.birthday.clone(),
+            email: other.email.clone(),
+            ..person.clone()
+        })
+        .collect();
+    assert!(relatives.len() > 900, "{}", relatives.len());
+    people.extend(relatives);
+    let features = features(&people);
+    let model = train(&features, &Options::default());
+    assert!(model.households > 500.0, "{}", model.households);
+    let edges = score(&model, &features, 2).edges;
+    let truth: Vec<_> = people.iter().map(|person| Some(person.person)).collect();
+    let found = tributary_linkage::evaluate::evaluate(&refine(&model, &features, &edges).label, &truth).pairwise;
+    assert!(found.precision > 0.9 && found.recall > 0.75, "{found:?}");
+}
+
+#[test]
+fn where_there_are_no_households_none_is_seen() {
+    assert_eq!(train(&features(&people(3000, 46)), &Options::default()).households, 0.0);
 }

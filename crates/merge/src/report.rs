@@ -59,6 +59,8 @@ pub struct LikelyReport {
     /// Expected number of pairs of one person, and the share of them that the keys find.
     pub matches: f64,
     pub coverage: f64,
+    /// Expected number of pairs of two persons of one household.
+    pub households: f64,
     pub threshold: f64,
     pub comparisons: Vec<ComparisonReport>,
     /// Of the pairs with at least [`LikelyReport::histogram_from`] bits, how many have so many (rounded down).
@@ -217,6 +219,7 @@ fn of_likely(
         prior: model.prior,
         matches: model.matches,
         coverage: model.coverage,
+        households: model.households,
         threshold,
         comparisons: model
             .comparisons

@@ -25,6 +25,8 @@ pub struct Source {
     /// `dmy` or `mdy`; `None`: no date needs it.
     pub date_order: Option<&'static str>,
     pub phones: bool,
+    /// Whether they look like Chinese mobile numbers.
+    pub mobiles: bool,
     pub rows: usize,
     pub guess: Guess,
 }
@@ -74,8 +76,14 @@ fn source_table(source: &Source) -> String {
         ),
         false => ("timezone", string("UTC"), "a guess: the zone of times that carry none"),
     });
-    if !source.chinese && source.phones {
-        lines.push(("# region", string("US"), "the country of phone numbers without a prefix"));
+    match (source.chinese, source.mobiles, source.phones) {
+        (false, true, _) => {
+            lines.push(("region", string("CN"), "a guess: the country of phone numbers without a prefix"))
+        }
+        (false, false, true) => {
+            lines.push(("# region", string("US"), "the country of phone numbers without a prefix"));
+        }
+        _ => {}
     }
     match source.date_order {
         Some("") => lines.push(("# date_order", string("dmy"), "or `mdy`: how to read dates such as 03/04/2024")),

@@ -179,6 +179,11 @@ pub fn waterfall(explanation: &Explanation) -> Markup {
         steps.push((format!("{}: {}", evidence.name.replace('_', " "), evidence.level), sum, next));
         sum = next;
     }
+    if explanation.household < -0.05 {
+        let next = sum + explanation.household;
+        steps.push(("a household may share some of it".into(), sum, next));
+        sum = next;
+    }
     let ends = || steps.iter().flat_map(|(_, a, b)| [*a, *b]);
     let x = Axis { from: ends().fold(-1.0, f64::min), to: ends().fold(1.0, f64::max), start: 300.0, end: WIDTH - 70.0 };
     let height = (steps.len() + 1) as f64 * ROW + 34.0;

@@ -289,7 +289,7 @@ impl<'a> Blocks<'a> {
                     continue;
                 }
                 done.compared += 1;
-                let bits = bound.prior + bound.evidence(*a, *b, &mut levels);
+                let bits = bound.bits(*a, *b, &mut levels);
                 if bits >= least {
                     done.found += 1;
                     done.edges.push(Edge { a: *a.min(b), b: *a.max(b), bits });

@@ -4,13 +4,13 @@
 //! fields, all groups independently. So a draw may agree in nothing that the sample was chosen by, as a real match may.
 //! Only draws whose evidence would make them an edge count: no key can help the others.
 
-use super::em::{Estimate, posterior};
+use super::em::{Estimate, Ratios};
 use super::sample::Sample;
 use super::{Levels, Options};
-use crate::features::{Excluded, Features, level_of, packed};
+use crate::features::{Excluded, Features, packed};
 use crate::field::{CLASSES, MOST_FIELDS};
 use crate::key::{Atom, Key};
-use crate::model::{class, probability};
+use crate::model::class;
 use crate::text::mix;
 
 /// An expected match: the atoms that both records have in common, and how likely it is found to be a match.
@@ -40,7 +40,8 @@ const LEAST_GAIN: f64 = 2e-4;
 
 pub(super) fn matches(features: &Features, sample: &Sample, estimate: &Estimate, mean: &[[f64; CLASSES]]) -> Vec<Draw> {
     let atoms = Atom::all(features);
-    let ratios = estimate.ratios(mean);
+    let kinds: Vec<_> = features.fields().iter().map(|field| field.kind).collect();
+    let ratios = estimate.ratios(&kinds, mean);
     let mut groups: Vec<(usize, u32)> = vec![];
     for (field, of) in features.fields().iter().enumerate() {
         let group = of.kind.group(field);
@@ -51,8 +52,7 @@ pub(super) fn matches(features: &Features, sample: &Sample, estimate: &Estimate,
     }
     let outcomes: Vec<Vec<(u64, u64)>> =
         groups.iter().map(|(_, fields)| outcomes(features, sample, estimate, &ratios, &atoms, *fields)).collect();
-    let share = (estimate.matches / sample.all_pairs).clamp(1e-15, 0.5);
-    let prior = (share / (1.0 - share)).log2();
+    let shares = [estimate.matches, estimate.households].map(|pairs| (pairs / sample.all_pairs).clamp(0.0, 0.25));
     let draw = |number: u64| {
         let (mut pattern, mut equal) = (0, 0);
         for (group, outcomes) in outcomes.iter().enumerate().filter(|(_, outcomes)| !outcomes.is_empty()) {
@@ -60,9 +60,7 @@ pub(super) fn matches(features: &Features, sample: &Sample, estimate: &Estimate,
             pattern |= outcomes[at as usize].0;
             equal |= outcomes[at as usize].1;
         }
-        let bits: f64 =
-            (0..ratios.len()).map(|field| ratios[field][usize::from(level_of(pattern, field))].log2()).sum();
-        let weight = probability(bits + prior);
+        let (weight, _) = ratios.posterior(0, pattern, (shares[0], shares[1]));
         Draw { equal, weight: if weight >= 0.5 { weight } else { 0.0 } }
     };
     (0..DRAWS).map(draw).collect()
@@ -73,7 +71,7 @@ fn outcomes(
     features: &Features,
     sample: &Sample,
     estimate: &Estimate,
-    ratios: &[[f64; crate::field::LEVELS]],
+    ratios: &Ratios,
     atoms: &[Atom],
     fields: u32,
 ) -> Vec<(u64, u64)> {
@@ -116,22 +114,22 @@ fn shown_by(
     features: &Features,
     sample: &Sample,
     estimate: &Estimate,
-    ratios: &[[f64; crate::field::LEVELS]],
+    ratios: &Ratios,
     fields: u32,
     shares: std::ops::Range<f64>,
 ) -> Vec<(f64, u32, u32, u64)> {
     let mut found = vec![];
-    for ((pairs, source), share) in sample.pairs.iter().zip(&sample.sources).zip(&estimate.share) {
+    let of_source = estimate.share.iter().zip(&estimate.house);
+    for ((pairs, source), (share, house)) in sample.pairs.iter().zip(&sample.sources).zip(of_source) {
         if source.agree & fields != 0 || source.agree == 0 || !shares.contains(share) {
             continue;
         }
-        let odds = share / (1.0 - share);
         for (a, b) in pairs {
             let mut levels: Levels = [0; MOST_FIELDS];
             let by_count = |field: usize, value: u32| class(f64::from(features.counts[field][value as usize]));
             features.levels(*a, *b, &sample.excluded, by_count, &mut levels);
             let pattern = packed(&levels);
-            found.push((posterior(ratios, source.agree, pattern, odds), *a, *b, pattern));
+            found.push((ratios.posterior(source.agree, pattern, (*share, *house)).0, *a, *b, pattern));
         }
     }
     found
