@@ -1,5 +1,5 @@
 """What merging costs in a pipeline: the whole identity stage with its table writes, beside Splink 5 on the same records in the same run; then
-with one record in a hundred changed; then all anew under the same model, which must change no id.
+with one record in a hundred changed.
 
 python bench/merge.py --zh-gen zh_gen.py --zh-peer splink_zh.py [--zh N:SEED …] [--program PATH]
 
@@ -153,12 +153,6 @@ def main():
             second = run(program, folder)
             told("  one in a hundred changed", *second)
             print(f"  of the first run: {second[0]['identity'][0] / first[0]['identity'][0]:.2f}")
-            shutil.rmtree(os.path.join(folder, "lake", "match"), ignore_errors=True)
-            third = run(program, folder)
-            told("  all anew under the same model", *third)
-            if third[0].get("identity"):
-                print(f"  one in a hundred / all anew: {second[0]['identity'][0] / third[0]['identity'][0]:.2f}")
-                print(f"  events that all anew adds: {third[1]['identity']['events']}")
         finally:
             if not options.keep:
                 shutil.rmtree(folder)
