@@ -150,12 +150,6 @@ impl Session {
         self.context.read_table(Arc::new(files)).map_err(failed())?.collect().await.map_err(failed())
     }
 
-    /// From now on joins sort both sides, and spill, in place of holding the smaller one in memory: slower, and right where a lake has more rows
-    /// than fit.
-    pub fn join_by_sorting(&self) {
-        self.context.state_ref().write().config_mut().options_mut().optimizer.prefer_hash_join = false;
-    }
-
     pub fn register_function(&self, function: ScalarUDF) {
         self.context.register_udf(function);
     }

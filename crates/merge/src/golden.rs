@@ -21,8 +21,6 @@ use crate::tables::{attribution, customer, provenance, redirect};
 /// The stage's name in the lake.
 pub const STAGE: &str = "customer";
 const VERSION: &str = "1";
-/// Tables of so many rows can be joined in the memory that a session has.
-const FIT: u64 = 2_000_000;
 /// How many customers go into one batch.
 const BATCH: usize = 8192;
 
@@ -118,11 +116,8 @@ pub async fn run(lake: &Lake, session: &Session, rules: &Rules, run: &str) -> Re
         return Ok(Outcome { counts, ..Outcome::default() });
     }
     for name in inputs.keys() {
-        if let Ok(name) = TableName::try_from(name.clone())
-            && let Some(table) = session.load(&name).await?
-            && table.rows()? > FIT
-        {
-            session.join_by_sorting();
+        if let Ok(name) = TableName::try_from(name.clone()) {
+            session.load(&name).await?;
         }
     }
     let mut counts = Counts::default();
