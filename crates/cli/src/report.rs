@@ -143,6 +143,10 @@ pub fn remarks(summary: &Summary) -> Vec<String> {
         .iter()
         .map(|(records, id)| format!("customer `{id}` has {} records: more than one person?", count(*records)))
         .collect();
+    if identity.decided_of_absent > 0 {
+        let decisions = count(identity.decided_of_absent);
+        found.push(format!("{decisions} decisions of stewards are on records that are not there now; they stay for when these come back"));
+    }
     let Some(likely) = &identity.likely else { return found };
     found.extend(likely.generic.iter().map(|(field, records, example)| {
         let records = count(*records);

@@ -88,6 +88,17 @@ impl Matching {
         Clustered { clusters: joiner.finish(), cut }
     }
 
+    /// How many clusters have a party.
+    pub fn customers(&self, clustered: &Clustered) -> u64 {
+        let mut has_party = vec![false; self.records.all.len()];
+        for (record, label) in self.records.all.iter().zip(&clustered.clusters.label) {
+            if let Some(has_party) = has_party.get_mut(*label as usize) {
+                *has_party |= !record.stub;
+            }
+        }
+        has_party.into_iter().filter(|has_party| *has_party).count() as u64
+    }
+
     /// Records that certain edges and stewards tie.
     pub fn certain_forest(&self) -> Forest {
         let mut forest = Forest::new(self.records.len());

@@ -54,6 +54,9 @@ pub struct Counts {
     /// Pairs of records of which a steward has said that they are one person, and that they are two.
     #[serde(default)]
     pub decided: (u64, u64),
+    /// Decisions on records that are not there (any more).
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub decided_of_absent: u64,
     /// Customers of very many records, the largest first: their number of records and id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub large: Vec<(u64, String)>,
@@ -63,6 +66,10 @@ pub struct Counts {
     pub vetoed: u64,
     /// What happened to ids, by kind.
     pub events: BTreeMap<String, u64>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// What likeness said.
@@ -262,13 +269,7 @@ fn count(
     let key = |record: u32| records.get(record).map(|record| record.key.text().as_ref().to_owned()).unwrap_or_default();
     counts.stubs = records.all.iter().filter(|record| record.stub).count() as u64;
     counts.parties = records.all.len() as u64 - counts.stubs;
-    let mut has_party = vec![false; records.all.len()];
-    for (record, label) in records.all.iter().zip(&clustered.clusters.label) {
-        if let Some(has_party) = has_party.get_mut(*label as usize) {
-            *has_party |= !record.stub;
-        }
-    }
-    counts.customers = has_party.iter().filter(|has_party| **has_party).count() as u64;
+    counts.customers = matching.customers(clustered);
     counts.stub_customers = clusters.len() as u64 - counts.customers;
     counts.shared = matching.certain.shared.len() as u64;
     let vetoed = matching.certain.against.iter().filter(|row| matches!(row.kind, Kind::Vetoed(_))).count();
@@ -276,6 +277,7 @@ fn count(
     counts.refused = matching.certain.refused.clone();
     counts.edges = matching.certain_by_type();
     counts.decided = (matching.decisions.same.len() as u64, matching.decisions.apart.len() as u64);
+    counts.decided_of_absent = matching.decisions.absent;
     let mut large: Vec<(u64, CustomerId)> = clusters
         .iter()
         .zip(ids)

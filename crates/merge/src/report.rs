@@ -123,7 +123,7 @@ pub async fn run(lake: &Lake, session: &Session, rules: &Rules) -> Result<Report
         Some(_) => {
             let at = |threshold| {
                 let clustered = matching.cluster(threshold);
-                (threshold, customers(&matching, &clustered))
+                (threshold, matching.customers(&clustered))
             };
             sorted(threshold).into_iter().map(at).collect()
         }
@@ -160,17 +160,6 @@ fn sorted(threshold: f64) -> Vec<f64> {
 
 fn key(matching: &Matching, record: u32) -> String {
     matching.records.get(record).map(|record| record.key.text().as_ref().to_owned()).unwrap_or_default()
-}
-
-/// Clusters with a party.
-fn customers(matching: &Matching, clustered: &Clustered) -> u64 {
-    let mut has_party = vec![false; matching.records.all.len()];
-    for (record, label) in matching.records.all.iter().zip(&clustered.clusters.label) {
-        if let Some(has_party) = has_party.get_mut(*label as usize) {
-            *has_party |= !record.stub;
-        }
-    }
-    has_party.iter().filter(|has_party| **has_party).count() as u64
 }
 
 fn of_likely(
