@@ -96,7 +96,7 @@ async fn look(lake: &Lake, a: &str, b: &str) -> Result<Result<Pair, String>, Err
         return Ok(Err(a.to_owned()));
     };
     let both = records.each_ref().map(|record| quoted(record)).join(", ");
-    let columns = "SELECT a, b, kind, type, reason, CAST(bits AS VARCHAR) FROM identity.edge";
+    let columns = "SELECT a, b, kind, type, reason, CAST(round(bits, 2) AS VARCHAR) FROM identity.edge";
     let edges = edges(lake, &format!("{columns} WHERE a IN ({both}) AND b IN ({both}) ORDER BY kind, type")).await?;
     let one_customer = customers[0] == customers[1];
     let ties = |edge: &Edge| matches!(edge.kind.as_str(), "certain" | "likely" | "decided");

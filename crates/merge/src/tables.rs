@@ -46,7 +46,7 @@ pub fn member() -> TableSpec {
 pub fn edge() -> TableSpec {
     let mut fields: Vec<Field> = ["a", "b", "kind", "type", "scope", "reason"].map(text).into();
     // Log2 of the odds that the two are one person.
-    fields.push(plain("bits", DataType::Float32, Personal::None));
+    fields.push(plain("bits", DataType::Float64, Personal::None));
     spec("identity", "edge", fields)
 }
 
