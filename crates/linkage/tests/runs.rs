@@ -232,3 +232,25 @@ fn a_chain_of_near_matches_falls_apart() {
     clusters.label.iter().for_each(|label| *sizes.entry(label).or_insert(0) += 1);
     assert!(sizes.values().all(|size| *size < 60), "{:?}", sizes.values().max());
 }
+
+#[test]
+fn what_an_address_has_of_its_owners_name_is_no_evidence_beside_the_name() {
+    let trained = people(400, 13);
+    let model = train(&features(&trained), &Options::default());
+    let person = |key: u64, name: &str, email: &str| Person {
+        key,
+        name: name.to_owned(),
+        email: email.to_owned(),
+        ..Person::default()
+    };
+    let level = |a: &str, b: &str, emails: [&str; 2]| {
+        let two = [person(1, a, emails[0]), person(2, b, emails[1])];
+        let why = explain(&model, &features(&two), 0, 1);
+        why.evidence.into_iter().find(|of| of.name == "email").unwrap().level
+    };
+    assert_eq!(level("王小明", "王小明", ["wangxiaoming12@qq.com", "wangxiaoming57@qq.com"]), "missing");
+    assert_eq!(level("王小明", "李建国", ["wangxiaoming12@qq.com", "wangxiaoming57@qq.com"]), "close");
+    // An equal one is more than the name, and another one speaks against it.
+    assert_eq!(level("王小明", "王小明", ["wangxiaoming12@qq.com", "wangxiaoming12@qq.com"]), "equal");
+    assert_eq!(level("王小明", "王小明", ["wangxiaoming12@qq.com", "hello.there@qq.com"]), "different");
+}
