@@ -1,11 +1,11 @@
 //! What it costs to match one record in a hundred again, given an index of records by block, and that it finds what the full
 //! run found.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::error::Error;
 
 use serde_json::{Value, json};
-use tributary_linkage::increment::{Change, blocks, score_changed};
+use tributary_linkage::increment::{each_record, near, score_changed};
 use tributary_linkage::refine::refine;
 use tributary_linkage::{Edge, Features, Model};
 
@@ -21,22 +21,19 @@ pub fn cost(
     edges: &[Edge],
 ) -> Result<Value, Box<dyn Error>> {
     // The index: kept by the lake, so its making is not counted.
-    let mut of_block: HashMap<(u32, u64), Vec<u32>> = HashMap::new();
-    for (record, blocks) in blocks(model, features).into_iter().enumerate() {
-        for block in blocks {
-            of_block.entry(block).or_default().push(record as u32);
-        }
-    }
+    let mut of_record: Vec<Vec<u64>> = Vec::with_capacity(features.len());
+    each_record(model, features, 2, |_, of| of_record.push(of.to_vec()));
     let changed: Vec<u32> = (0..features.len() as u32).step_by(EVERY).collect();
     let touched: HashSet<u32> = changed.iter().copied().collect();
-    // Who shares a block with a changed record, and who is in the cluster of a changed record by edges that were kept.
-    let mut near = touched.clone();
-    for holders in of_block.values().filter(|holders| holders.len() <= model.most_in_block as usize) {
-        if holders.iter().any(|record| touched.contains(record)) {
-            near.extend(holders);
+    let own: Vec<Vec<u64>> = changed.iter().map(|record| of_record[*record as usize].clone()).collect();
+    let begun = cpu();
+    let around = near(model, &own, &own, |see| {
+        for (record, of) in of_record.iter().enumerate().filter(|(record, _)| record % EVERY != 0) {
+            see(record as u32, of);
         }
-    }
-    let mut near: Vec<u32> = near.into_iter().collect();
+    });
+    let looking = cpu() - begun;
+    let mut near: Vec<u32> = around.near.iter().chain(&changed).copied().collect();
     near.sort_unstable();
     let mut rows = Vec::with_capacity(near.len());
     let mut reader = csv::Reader::from_path(path)?;
@@ -63,7 +60,7 @@ pub fn cost(
     let here: Vec<u32> =
         changed.iter().filter_map(|record| near.binary_search(record).ok()).map(|at| at as u32).collect();
     let begun = cpu();
-    let found = score_changed(model, &part, &Change { again: &here, ..Change::default() }, 2).scored.edges;
+    let found = score_changed(model, &part, &here, &around.refused, 2).edges;
     let scoring = cpu() - begun;
     let begun = cpu();
     let clusters = refine(model, &part, &found);
@@ -77,6 +74,6 @@ pub fn cost(
         .collect();
     Ok(json!({
         "records": changed.len(), "with_neighbours": near.len(), "edges": found.len(), "as_the_full_run": found == full,
-        "cut": clusters.cut.len(), "cpu": {"features": building, "scoring": scoring, "clusters": clustering},
+        "cut": clusters.cut.len(), "cpu": {"index": looking, "features": building, "scoring": scoring, "clusters": clustering},
     }))
 }

@@ -40,5 +40,5 @@ impl Scored {
 pub fn score(model: &Model, features: &Features, threads: usize) -> Scored {
     let bound = Bound::new(model, features);
     let blocks = Blocks::new(model, features, threads);
-    blocks.run(model, &bound, None).0
+    blocks.run(model, &bound, None)
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use people::{Person, features, people};
 use proptest::prelude::*;
 use tributary_linkage::explain::explain;
-use tributary_linkage::increment::{Change, blocks, score_changed, update};
+use tributary_linkage::increment::{each_record, near, score_changed};
 use tributary_linkage::refine::refine;
 use tributary_linkage::{Edge, Features, Model, Options, score, train};
 
@@ -132,33 +132,33 @@ proptest! {
             }
         }
         let full = score(&model, &features(&now), 1).edges;
-        let gone: Vec<u32> = (0..old.len()).map(|at| (now.len() + at) as u32).collect();
-        let all: Vec<Person> = now.iter().chain(&old).cloned().collect();
-        let change = Change { new: &new, gone: &gone, again: &[] };
-        let updated = update(&model, &features(&all), &edges, &change, 1);
-        prop_assert_eq!(by_key(&updated, &all), by_key(&full, &now));
+        // What a lake keeps: the blocks of each record, and its edges.
+        let (of_before, of_now) = (blocks(&model, &first), blocks(&model, &features(&now)));
+        new.sort_unstable();
+        let is_new = |record: u32| new.binary_search(&record).is_ok();
+        let was: Vec<Vec<u64>> = lost.iter().map(|record| of_before[*record as usize].clone()).collect();
+        let is: Vec<Vec<u64>> = new.iter().map(|record| of_now[*record as usize].clone()).collect();
+        let found = near(&model, &was, &is, |see| {
+            for (record, of) in of_before.iter().enumerate().filter(|(record, _)| !is_new(*record as u32)) {
+                see(record as u32, of);
+            }
+        });
+        let changed: BTreeSet<u32> = new.iter().chain(&found.again).copied().collect();
+        let part: Vec<u32> = changed.iter().chain(&found.near).copied().collect();
+        let people: Vec<Person> = part.iter().map(|record| now[*record as usize].clone()).collect();
+        let first_ones: Vec<u32> = (0..changed.len() as u32).collect();
+        let scored = score_changed(&model, &features(&people), &first_ones, &found.refused, 1).edges;
+        let still = edges.iter().filter(|edge| !changed.contains(&edge.a) && !changed.contains(&edge.b));
+        let mut updated = by_key(&still.copied().collect::<Vec<_>>(), &before);
+        updated.extend(by_key(&scored, &people));
+        prop_assert_eq!(updated, by_key(&full, &now));
     }
 }
 
-#[test]
-fn the_neighbours_of_a_changed_record_are_enough_to_score_it() {
-    let people = people(500, 21);
-    let whole = features(&people);
-    let model = train(&whole, &Options::default());
-    let changed = 123u32;
-    let of = blocks(&model, &whole);
-    let own: BTreeSet<_> = of[changed as usize].iter().collect();
-    let near: Vec<Person> = (0..people.len())
-        .filter(|record| of[*record].iter().any(|block| own.contains(block)))
-        .map(|record| people[record].clone())
-        .collect();
-    assert!(near.len() < people.len());
-    let at = near.iter().position(|person| person.key == people[changed as usize].key).unwrap() as u32;
-    let change = Change { new: &[at], ..Change::default() };
-    let found = score_changed(&model, &features(&near), &change, 1).scored.edges;
-    let full: Vec<Edge> =
-        score(&model, &whole, 1).edges.into_iter().filter(|e| e.a == changed || e.b == changed).collect();
-    assert_eq!(by_key(&found, &near), by_key(&full, &people));
+fn blocks(model: &Model, features: &Features) -> Vec<Vec<u64>> {
+    let mut found = vec![];
+    each_record(model, features, 1, |_, of| found.push(of.to_vec()));
+    found
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use hashbrown::HashSet;
+
 use super::{Edge, Scored};
 use crate::features::{Excluded, Features};
 use crate::field::MOST_FIELDS;
@@ -57,14 +59,15 @@ pub(crate) struct Blocks<'a> {
     active: Vec<AtomicU64>,
 }
 
-/// What a run is about where it is not about all pairs: a set of the flags below for each record.
-pub(crate) type Only<'a> = Option<&'a [u8]>;
-/// The record is new, or has other values than before.
-pub(crate) const NEW: u8 = 1;
-/// The record, or what it was before, is no more.
-pub(crate) const GONE: u8 = 2;
-/// The record is as it was and its pairs are scored again.
-pub(crate) const AGAIN: u8 = 4;
+/// What a run is about where it is not about all pairs of all records.
+#[derive(Clone, Copy)]
+pub(crate) struct Part<'a> {
+    /// By record, whether its pairs are scored; others are only scored against these.
+    pub changed: &'a [bool],
+    /// Blocks that are too large. The features need not hold all of their records, so that counting them would not tell.
+    pub refused: &'a HashSet<u64>,
+}
+pub(crate) type Only<'a> = Option<Part<'a>>;
 
 /// Whether both records agree in all atoms of a key.
 pub(crate) fn held(key: &Key, features: &Features, excluded: &Excluded, a: u32, b: u32) -> bool {
@@ -124,19 +127,30 @@ impl<'a> Blocks<'a> {
         Some(hash)
     }
 
+    /// The hashes of all blocks that a record is in.
+    pub(crate) fn of(&self, record: u32, found: &mut Vec<u64>) {
+        found.clear();
+        found.extend((0..self.masks.len()).filter_map(|key| self.hash(key, record)));
+    }
+
     /// Scores key by key.
-    pub(crate) fn run(&self, model: &Model, bound: &Bound, only: Only) -> (Scored, Vec<u32>) {
+    pub(crate) fn run(&self, model: &Model, bound: &Bound, only: Only) -> Scored {
         let mut scored = Scored::default();
         let mut refused: Vec<Vec<u32>> = vec![vec![]; model.keys.len()];
-        let mut crossed = vec![];
         for (number, key) in model.keys.iter().enumerate() {
-            let among = key.splits.map(|of| std::mem::take(&mut refused[of]));
+            let among = key.splits.map(|of| match only {
+                None => std::mem::take(&mut refused[of]),
+                Some(part) => {
+                    let too_large =
+                        |record: &u32| self.hash(of, *record).is_some_and(|hash| part.refused.contains(&hash));
+                    (0..self.features.len() as u32).filter(too_large).collect()
+                }
+            });
             if among.as_ref().is_some_and(Vec::is_empty) {
                 continue;
             }
             let mut done = self.key(number, model, bound, only, among.as_deref());
             scored.edges.append(&mut done.edges);
-            crossed.append(&mut done.crossed);
             // The next that splits the same blocks takes them on.
             if let (Some(of), Some(among)) = (key.splits, among) {
                 refused[of] = among;
@@ -157,9 +171,7 @@ impl<'a> Blocks<'a> {
             refused[number] = done.left;
         }
         scored.edges.sort_unstable_by_key(|edge| (edge.a, edge.b));
-        crossed.sort_unstable();
-        crossed.dedup();
-        (scored, crossed)
+        scored
     }
 
     /// The records of a key by the highest bits of their block's hash; where a run is about some records, only blocks that
@@ -168,7 +180,7 @@ impl<'a> Blocks<'a> {
         let all = 0..self.features.len() as u32;
         let touched: Option<Vec<u64>> = only.map(|only| {
             let mut touched = vec![0u64; FILTER / 64];
-            for record in all.clone().filter(|record| only[*record as usize] != 0) {
+            for record in all.clone().filter(|record| only.changed[*record as usize]) {
                 if let Some(hash) = self.hash(key, record) {
                     let at = hash as usize % FILTER;
                     touched[at / 64] |= 1 << (at % 64);
@@ -194,12 +206,12 @@ impl<'a> Blocks<'a> {
         parts
     }
 
-    fn key(&self, key: usize, model: &Model, bound: &Bound, only: Only, among: Option<&[u32]>) -> Part {
+    fn key(&self, key: usize, model: &Model, bound: &Bound, only: Only, among: Option<&[u32]>) -> Done {
         let mut parts = self.parts(key, only, among);
         let next = AtomicUsize::new(0);
         let shared: Vec<Mutex<Option<Blocked>>> = parts.drain(..).map(|part| Mutex::new(Some(part))).collect();
         let work = || {
-            let mut done: Vec<(usize, Part)> = vec![];
+            let mut done: Vec<(usize, Done)> = vec![];
             loop {
                 let number = next.fetch_add(1, Ordering::Relaxed);
                 let Some(slot) = shared.get(number) else { return done };
@@ -209,7 +221,7 @@ impl<'a> Blocks<'a> {
                 }
             }
         };
-        let mut done: Vec<(usize, Part)> = std::thread::scope(|scope| {
+        let mut done: Vec<(usize, Done)> = std::thread::scope(|scope| {
             let threads: Vec<_> = (1..self.threads).map(|_| scope.spawn(work)).collect();
             let mut done = work();
             for thread in threads {
@@ -221,12 +233,11 @@ impl<'a> Blocks<'a> {
             done
         });
         done.sort_unstable_by_key(|(number, _)| *number);
-        let mut whole = Part::default();
+        let mut whole = Done::default();
         for (_, mut part) in done {
             whole.edges.append(&mut part.edges);
             whole.left.append(&mut part.left);
             whole.refused.append(&mut part.refused);
-            whole.crossed.append(&mut part.crossed);
             whole.compared += part.compared;
             whole.found += part.found;
             whole.refused_blocks += part.refused_blocks;
@@ -235,24 +246,18 @@ impl<'a> Blocks<'a> {
         whole
     }
 
-    fn part(&self, key: usize, model: &Model, bound: &Bound, only: Only, mut part: Blocked) -> Part {
+    fn part(&self, key: usize, model: &Model, bound: &Bound, only: Only, mut part: Blocked) -> Done {
         drop_single(&mut part);
         part.sort_unstable();
-        let mut done = Part::default();
-        let most = model.most_in_block as usize;
-        let flags = |record: u32| only.map_or(0, |only| only[record as usize]);
+        let mut done = Done::default();
         for block in part.chunk_by(|a, b| a.0 == b.0).filter(|block| block.len() > 1) {
-            let count = |flag: u8| block.iter().filter(|(_, record)| flags(*record) & flag != 0).count();
-            let (now, before) = match only {
-                None => (block.len(), block.len()),
-                Some(_) => (block.len() - count(GONE), block.len() - count(NEW)),
+            let too_large = match only {
+                None => block.len() > model.most_in_block as usize,
+                Some(part) => part.refused.contains(&block[0].0),
             };
-            if (now > most) != (before > most) {
-                let others = block.iter().filter(|(_, record)| flags(*record) == 0);
-                done.crossed.extend(others.map(|(_, record)| *record));
-            }
+            let now = block.len();
             done.largest = done.largest.max(now as u64);
-            if now > most {
+            if too_large {
                 let lowest = block.iter().map(|(_, record)| (self.features.keys[*record as usize], *record)).min();
                 let example = lowest.map_or(0, |(_, record)| record);
                 done.refused_blocks += 1;
@@ -268,18 +273,15 @@ impl<'a> Blocks<'a> {
         done
     }
 
-    fn block(&self, key: usize, model: &Model, bound: &Bound, only: Only, block: &[(u64, u32)], done: &mut Part) {
+    fn block(&self, key: usize, model: &Model, bound: &Bound, only: Only, block: &[(u64, u32)], done: &mut Done) {
         let least = model.least_bits();
         let mut levels = [0; MOST_FIELDS];
         for (at, (_, a)) in block.iter().enumerate() {
             let row = self.row(*a);
             let earlier = self.active[*a as usize].load(Ordering::Relaxed) & ((1 << key) - 1);
             for (_, b) in &block[at + 1..] {
-                if let Some(only) = only {
-                    let both = (only[*a as usize], only[*b as usize]);
-                    if (both.0 | both.1) & GONE != 0 || (both.0 | both.1) & (NEW | AGAIN) == 0 {
-                        continue;
-                    }
+                if only.is_some_and(|only| !only.changed[*a as usize] && !only.changed[*b as usize]) {
+                    continue;
                 }
                 if model.between_sources && self.features.sources[*a as usize] == self.features.sources[*b as usize] {
                     continue;
@@ -333,7 +335,7 @@ fn drop_single(part: &mut Blocked) {
 
 /// What one part of a key's blocks gave.
 #[derive(Default)]
-struct Part {
+struct Done {
     edges: Vec<Edge>,
     compared: u64,
     found: u64,
@@ -342,6 +344,4 @@ struct Part {
     refused: Vec<Refused>,
     /// Records of refused blocks.
     left: Vec<u32>,
-    /// Of blocks that have become too large, or are so no more: records that are as they were.
-    crossed: Vec<u32>,
 }
