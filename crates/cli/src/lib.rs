@@ -6,6 +6,7 @@
 
 mod backfill;
 mod check;
+mod cluster;
 mod columns;
 mod decide;
 mod dedupe;
@@ -122,6 +123,11 @@ enum Command {
         /// The settings: see docs/operating.md.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+    },
+    /// Be a part of a cluster that computes for pipelines with `[engine] cluster`: see docs/cluster.md.
+    Cluster {
+        #[command(subcommand)]
+        what: cluster::Part,
     },
     /// List the runs of a lake, newest first: what they read and wrote, and how they ended.
     Runs {
@@ -397,13 +403,23 @@ pub fn main(registry: Registry, extras: &[Extra]) -> ExitCode {
         Err(e) => e.exit(),
     };
     // A server's log is all that is seen of it; a command's is for those who look for a mistake.
-    let level = if matches!(arguments.command, Command::Serve { .. }) { "tributary_server=info" } else { "off" };
+    let level = match arguments.command {
+        Command::Serve { .. } => "tributary_server=info",
+        // What Ballista tells below a warning is plans.
+        Command::Cluster { .. } => "warn",
+        _ => "off",
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_env("TRIBUTARY_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(cluster::masked(std::io::stderr)).init();
     // Two providers come with the object stores; one has to be chosen. Someone else's choice is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut threads = tokio::runtime::Builder::new_multi_thread();
+    if tributary_engine::CLUSTER {
+        // Plans are packed and unpacked by recursion. What is not used of a stack is not taken.
+        threads.thread_stack_size(64 << 20);
+    }
+    let runtime = match threads.enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
             eprintln!("error: the program could not start its threads: {e}");
@@ -434,6 +450,7 @@ async fn dispatch(command: Command, registry: &Registry, colour: bool) -> Exit {
         Command::Serve { paths, listen, state, config } => {
             serve::serve(paths, listen, state, config.as_deref(), colour).await
         }
+        Command::Cluster { what } => cluster::run(what).await,
         Command::Runs { lake, limit, json } => runs::runs(&lake, limit, json).await,
         Command::Undo { lake, run, no_reread, json } => undo::undo(&lake, &run, !no_reread, json).await,
         Command::Quarantine { what } => match what {

@@ -1,4 +1,7 @@
-//! The session: tables by two-part names, functions, bounded memory.
+//! The session: tables by two-part names, functions, bounded memory; here, or on a cluster.
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -6,21 +9,26 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::{MemorySchemaProvider, SchemaProvider};
 use datafusion::common::TableReference;
-use datafusion::datasource::{MemTable, TableProvider};
+use datafusion::datasource::TableProvider;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::context::SQLOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::{DataFrame, SessionConfig, SessionContext};
 use tributary_lake::{DataFile, Lake, Table, TableName, TableSpec};
 
 use crate::key::KeyOf;
+use crate::rows::Rows;
+use crate::settings::settings;
 use crate::snapshot::store_url;
-use crate::{Error, Result, Snapshot};
+use crate::{Address, Error, Result, Snapshot};
 
 const CATALOG: &str = "lake";
+/// What a sort keeps aside for merging what it has in memory, as a share of a pool of its own and at most.
+const ASIDE: (usize, usize) = (8, 10 << 20);
 
 /// Bounds of a session.
 #[derive(Debug, Clone)]
@@ -31,11 +39,13 @@ pub struct Options {
     pub partitions: Option<usize>,
     /// Whether names without quotes are taken as lower case, as in standard SQL. Mappings are not: a header is as it is.
     pub fold_case: bool,
+    /// The scheduler of the cluster that runs the plans; this process if `None`.
+    pub cluster: Option<Address>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { memory: 512 << 20, partitions: None, fold_case: false }
+        Self { memory: 512 << 20, partitions: None, fold_case: false, cluster: None }
     }
 }
 
@@ -43,23 +53,22 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Session {
     context: SessionContext,
+    /// The same tables, functions and options, in this process whatever `context` does.
+    here: SessionContext,
+    distributed: bool,
     lake: Lake,
+    memory: usize,
 }
 
 impl Session {
+    /// A session on a cluster does not ask it anything yet: [`crate::reach`] does.
+    ///
     /// # Errors
-    /// If the spill folder cannot be set up.
+    /// If the spill folder cannot be set up, or a cluster cannot read such a lake.
     pub fn new(lake: &Lake, options: &Options) -> Result<Self> {
-        let mut config = SessionConfig::new()
-            .with_information_schema(true)
-            .with_default_catalog_and_schema(CATALOG, "public")
-            .set_bool("datafusion.sql_parser.enable_ident_normalization", options.fold_case)
-            .set_bool("datafusion.execution.parquet.pushdown_filters", true)
-            // Decoded once more in place of kept: a hundred megabytes for each file that is read.
-            .set_usize("datafusion.execution.parquet.max_predicate_cache_size", 0)
-            // With it DataFusion 55.2 fails on plans that use an expression twice and take a struct apart, as mappings do.
-            .set_bool("datafusion.optimizer.enable_leaf_expression_pushdown", false)
-            .set_str("datafusion.execution.time_zone", "UTC");
+        let config =
+            SessionConfig::new().with_information_schema(true).with_default_catalog_and_schema(CATALOG, "public");
+        let mut config = settings(config, options.fold_case);
         if let Some(partitions) = options.partitions {
             config = config.with_target_partitions(partitions);
         }
@@ -70,8 +79,49 @@ impl Session {
             .map_err(Error::query("start"))?;
         let context = SessionContext::new_with_config_rt(config, runtime);
         context.register_object_store(store_url(lake)?.as_ref(), lake.location.store.clone());
-        context.register_udf(ScalarUDF::from(KeyOf::new()));
-        Ok(Self { context, lake: lake.clone() })
+        let here = context;
+        let context = match &options.cluster {
+            None => here.clone(),
+            Some(address) => distributed(&here, lake, address)?,
+        };
+        let session =
+            Self { context, here, distributed: options.cluster.is_some(), lake: lake.clone(), memory: options.memory };
+        session.register_function(ScalarUDF::from(KeyOf::new()));
+        Ok(session)
+    }
+
+    /// The same tables in a session of this process with a pool of memory of its own, whose plans have one sort at a time,
+    /// whatever they are read in. Functions that are registered there are not known here.
+    ///
+    /// In one pool sorts can starve each other: one that merges what it has spilled takes what is free, and another that has just spilled
+    /// then finds nothing to go on with, and fails. A sort that is alone gets by with what there is, however much it sorts.
+    ///
+    /// # Errors
+    /// If the pool cannot be set up.
+    pub fn apart(&self, memory: usize) -> Result<Self> {
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.here.runtime_env())
+            .with_memory_pool(Arc::new(FairSpillPool::new(memory)))
+            .build_arc()
+            .map_err(Error::query("set memory apart"))?;
+        let mut state = self.here.state();
+        let options = state.config_mut().options_mut();
+        options.optimizer.repartition_sorts = false;
+        options.execution.sort_spill_reservation_bytes = (memory / ASIDE.0).min(ASIDE.1);
+        let state = SessionStateBuilder::new_from_existing(state).with_runtime_env(runtime).build();
+        let here = SessionContext::new_with_state(state);
+        Ok(Self { context: here.clone(), here, distributed: false, lake: self.lake.clone(), memory })
+    }
+
+    /// Bytes for sorts, joins and aggregations before they spill.
+    pub fn memory(&self) -> usize {
+        self.memory
+    }
+
+    /// Whether plans leave this process. What goes with them is tables of the lake, tables of few rows, and functions that every
+    /// process of this program knows by name; a function that was made here and holds something does not, so a stage that has one
+    /// asks this first and takes a plan that does without.
+    pub fn distributed(&self) -> bool {
+        self.distributed
     }
 
     /// The DataFusion context, for what this type does not cover.
@@ -123,7 +173,7 @@ impl Session {
     /// # Errors
     /// If a batch is not of the schema.
     pub fn register_batches(&self, name: &TableName, schema: SchemaRef, batches: Vec<RecordBatch>) -> Result<()> {
-        let table = MemTable::try_new(schema, vec![batches]).map_err(Error::query(format!("register `{name}`")))?;
+        let table = Rows::new(schema, batches).map_err(Error::query(format!("register `{name}`")))?;
         self.provide(name, Arc::new(table))
     }
 
@@ -140,17 +190,21 @@ impl Session {
         Ok(())
     }
 
-    /// All rows of some files of a table, which must be few enough.
+    /// All rows of some files of a table, which must be few enough. They are read in this process, on a cluster too: nothing is
+    /// computed of them, and the way over an executor would be one more.
     ///
     /// # Errors
     /// If a file cannot be read.
     pub async fn rows_of(&self, spec: &TableSpec, files: &[DataFile]) -> Result<Vec<RecordBatch>> {
         let failed = || Error::query(format!("read files of `{}`", spec.name));
         let files = Snapshot::of(&self.lake, spec.schema.clone(), &spec.name, files.to_vec())?;
-        self.context.read_table(Arc::new(files)).map_err(failed())?.collect().await.map_err(failed())
+        self.here.read_table(Arc::new(files)).map_err(failed())?.collect().await.map_err(failed())
     }
 
+    /// A function for this session's queries. On a cluster only its name travels: scheduler and executors must know it
+    /// too (see [`Session::distributed`]).
     pub fn register_function(&self, function: ScalarUDF) {
+        self.here.register_udf(function.clone());
         self.context.register_udf(function);
     }
 
@@ -192,4 +246,17 @@ impl Session {
         let value = arrow::array::AsArray::as_primitive::<arrow::datatypes::Int64Type>(&value);
         Ok(u64::try_from(value.value(0)).unwrap_or_default())
     }
+}
+
+#[cfg(feature = "cluster")]
+fn distributed(here: &SessionContext, lake: &Lake, address: &Address) -> Result<SessionContext> {
+    if !crate::cluster::reachable(&lake.location.url) {
+        return Err(Error::Place { lake: lake.location.text.clone() });
+    }
+    Ok(crate::cluster::context(here, address))
+}
+
+#[cfg(not(feature = "cluster"))]
+fn distributed(_: &SessionContext, _: &Lake, _: &Address) -> Result<SessionContext> {
+    Err(Error::NoCluster)
 }

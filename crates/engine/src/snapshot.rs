@@ -20,10 +20,10 @@ use url::Position;
 /// See the module.
 #[derive(Debug)]
 pub struct Snapshot {
-    schema: SchemaRef,
-    store: ObjectStoreUrl,
+    pub(crate) schema: SchemaRef,
+    pub(crate) store: ObjectStoreUrl,
     /// Path from the store's root, size and rows of each file.
-    files: Vec<(String, u64, u64)>,
+    pub(crate) files: Vec<(String, u64, u64)>,
 }
 
 impl Snapshot {

@@ -16,7 +16,7 @@ use crate::claims;
 use crate::observe::{Note, Observer};
 use crate::project::{Project, ReadySource};
 use crate::raw;
-use crate::run::{Error, session};
+use crate::run::{Error, reach, session};
 use crate::standing::{self, Standing};
 use crate::sync::{Report, Sync};
 
@@ -138,6 +138,7 @@ pub async fn backfill(
         ..Backfilled::default()
     };
     let chosen = chosen(project, registry, name, &mut done)?;
+    reach(project).await?;
     let lake = Lake::open(Location::parse(&project.pipeline.lake.value)?).await?;
     let queued = |holder: &str| observer.note(Note::Queued { behind: holder });
     let lease = Lease::take_when_free(&lake, "run", &format!("a backfill of `{name}`"), queued).await?;

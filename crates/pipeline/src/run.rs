@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use tributary_clean::stage::Reason;
 use tributary_connector::Retry;
-use tributary_engine::{Options, Session};
+use tributary_engine::{Address, Options, Session};
 use tributary_lake::{Claims, Lake, Lease, Location, RunRecord, StageLog, TableName, Upkeep, fault};
 
 use crate::claims::{self, Share};
@@ -53,10 +53,8 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Connector(e) => e.hint.clone(),
-            Self::Lake(e) | Self::Engine(tributary_engine::Error::Lake(e)) => e.hint(),
-            Self::Engine(tributary_engine::Error::Ledger { .. }) => {
-                Some("nothing of it is committed; run again, and report it if it stays".into())
-            }
+            Self::Lake(e) => e.hint(),
+            Self::Engine(e) => e.hint(),
             Self::NoStream { known, .. } => {
                 Some(format!("known: {}; a source's name alone means all of its streams", names(known)))
             }
@@ -143,12 +141,31 @@ pub struct Plan {
     pub stages_of: Option<String>,
 }
 
+/// The session of a run: on the pipeline's cluster, if it names one.
 pub(crate) fn session(project: &Project, lake: &Lake) -> Result<Session, Error> {
+    Ok(Session::new(lake, &Options { cluster: cluster(project), ..options(project) })?)
+}
+
+fn options(project: &Project) -> Options {
     let mut options = Options::default();
     if let Some(memory) = &project.pipeline.engine.memory {
         options.memory = usize::try_from(memory.value).unwrap_or(usize::MAX);
     }
-    Ok(Session::new(lake, &options)?)
+    let partitions = project.pipeline.engine.partitions.as_ref();
+    options.partitions = partitions.and_then(|partitions| usize::try_from(partitions.value).ok());
+    options
+}
+
+fn cluster(project: &Project) -> Option<Address> {
+    project.pipeline.engine.cluster.as_ref().and_then(|cluster| Address::parse(&cluster.value))
+}
+
+/// Tries the pipeline's cluster, if it names one: before anything is written.
+pub(crate) async fn reach(project: &Project) -> Result<(), Error> {
+    match cluster(project) {
+        Some(address) => Ok(tributary_engine::reach(&address).await?),
+        None => Ok(()),
+    }
 }
 
 /// Says what a run would do and why. Reads the lake's records; writes nothing.
@@ -208,7 +225,9 @@ pub async fn plan(project: &Project, options: &RunOptions) -> Result<Plan, Error
     if !derives(project, &lake).await? {
         return Ok(plan);
     }
-    let judged = limit::judge(&lake, &session(project, &lake)?, project, &[], &options.accept_rejected).await?;
+    // A look at the lake needs no cluster.
+    let session = Session::new(&lake, &self::options(project))?;
+    let judged = limit::judge(&lake, &session, project, &[], &options.accept_rejected).await?;
     let reasons: Vec<_> = judged.held().map(|held| held.in_words(&project.pipeline.lake.value)).collect();
     if !reasons.is_empty() {
         let what = "nothing before this is settled".into();
@@ -278,6 +297,7 @@ async fn derives(project: &Project, lake: &Lake) -> Result<bool, Error> {
 /// What ended it. What is committed stays and is consistent; the next run goes on from there. Errors of single files are in
 /// the summary.
 pub async fn run(project: &Project, options: &RunOptions, observer: &dyn Observer) -> Result<Summary, Error> {
+    reach(project).await?;
     let location = Location::parse(&project.pipeline.lake.value)?;
     let seed = project.pipeline.seed.as_ref().map(|seed| seed.value.as_str());
     let lake = Lake::open_or_create(location, seed, project.pipeline.single_writer).await?;

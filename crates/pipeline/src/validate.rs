@@ -274,7 +274,12 @@ impl Validator<'_> {
     fn engine(&mut self) {
         let lake = &self.pipeline.lake;
         let everywhere = lake.value.contains("://") || lake.value.starts_with('/');
-        if self.pipeline.engine.cluster.is_some() && !everywhere && !lake.value.is_empty() {
+        let Some(cluster) = &self.pipeline.engine.cluster else { return };
+        if !tributary_engine::CLUSTER {
+            let problem = Problem::new(cluster.span, "this program was built without clusters");
+            self.problems.push(problem.help("build it with `--features cluster`, or leave `cluster` out"));
+        }
+        if !everywhere && !lake.value.is_empty() {
             let problem = Problem::new(lake.span, "a cluster cannot read a lake at a relative path");
             self.problems
                 .push(problem.help("an absolute path that all machines share, or a URL such as `s3://bucket/prefix`"));

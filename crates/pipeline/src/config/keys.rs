@@ -239,6 +239,7 @@ fn engine() -> Value {
         &[],
         json!({
             "memory": described(json!({ "anyOf": [{ "type": "string" }, { "type": "integer", "minimum": 1 }], "examples": ["512MB"] }), "What queries may use: `\"512MB\"`, `\"2GiB\"` or bytes. Default: by the machine."),
+            "partitions": described(json!({ "type": "integer", "minimum": 1 }), "How many parts a plan runs in. Default: as many as this machine has cores; on a cluster, best as many as all executors have."),
             "cluster": described(json!({ "type": "string" }), "A Ballista scheduler, `df://host:50050`. Default: this process."),
         }),
     );

@@ -27,6 +27,7 @@ use std::sync::Arc;
 
 use chrono_tz::Tz;
 use tributary_connector::SecretRef;
+use tributary_engine::Address;
 
 use crate::diagnostic::{self, Diagnostic, Problem, Span, Spanned};
 pub(crate) use check::Checker;
@@ -76,6 +77,8 @@ pub struct Schedule {
 pub struct Engine {
     /// Bytes that queries may use.
     pub memory: Option<Spanned<u64>>,
+    /// How many parts a plan runs in.
+    pub partitions: Option<Spanned<u64>>,
     /// A Ballista scheduler, `df://host:50050`.
     pub cluster: Option<Spanned<String>>,
 }
@@ -257,13 +260,14 @@ fn engine(table: &tree::Table, reader: &mut Reader<'_>) -> Engine {
         }
         bytes.map(|bytes| Spanned::new(bytes, text.span))
     });
+    let partitions = reader.integer(table, "partitions");
     let cluster = reader.text(table, "cluster");
     if let Some(cluster) = &cluster
-        && !cluster.value.strip_prefix("df://").is_some_and(|host| host.contains(':'))
+        && Address::parse(&cluster.value).is_none()
     {
         reader.problem(cluster.span, "`cluster` is no Ballista scheduler's address", "`df://host:50050`");
     }
-    Engine { memory, cluster }
+    Engine { memory, partitions, cluster }
 }
 
 /// `512MB`, `2 GiB`, `1073741824`.
