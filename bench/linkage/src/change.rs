@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::error::Error;
 
 use serde_json::{Value, json};
-use tributary_linkage::increment::{each_record, near, score_changed};
+use tributary_linkage::increment::{RecordBlocks, near, score_changed};
 use tributary_linkage::refine::refine;
 use tributary_linkage::{Edge, Features, Model};
 
@@ -21,8 +21,9 @@ pub fn cost(
     edges: &[Edge],
 ) -> Result<Value, Box<dyn Error>> {
     // The index: kept by the lake, so its making is not counted.
-    let mut of_record: Vec<Vec<u64>> = Vec::with_capacity(features.len());
-    each_record(model, features, 2, |_, of| of_record.push(of.to_vec()));
+    let mut of_record: Vec<Vec<u64>> = vec![vec![]; features.len()];
+    let blocks = RecordBlocks::new(model, features, 2);
+    of_record.iter_mut().zip(0..).for_each(|(of, record)| blocks.of(record, of));
     let changed: Vec<u32> = (0..features.len() as u32).step_by(EVERY).collect();
     let touched: HashSet<u32> = changed.iter().copied().collect();
     let own: Vec<Vec<u64>> = changed.iter().map(|record| of_record[*record as usize].clone()).collect();

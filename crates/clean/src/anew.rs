@@ -6,18 +6,21 @@ use tributary_engine::{Error, Result, Session};
 use tributary_lake::Lake;
 
 use crate::account::{balanced, count, terms};
+use crate::difference::Difference;
+use crate::feed::Feed;
 use crate::mapping::Mapping;
 use crate::pieces::{Piece, PieceWriter, Tables, size_for, texts};
 use crate::plan::{self, Rows};
 use crate::split::{MapCounts, Splitter};
 
-/// Maps `rows`, in the order of their places, into new files.
+/// Maps `rows`, in the order of their places, into new files. Where it is known what there was, what is not as it was goes into the feed.
 pub async fn make(
     lake: &Lake,
     session: &Session,
     mapping: &Mapping,
     rows: &Rows,
     secret: &str,
+    mut changes: Option<(Difference<'_>, &mut Feed)>,
 ) -> Result<(Vec<Piece>, MapCounts)> {
     let doing = format!("map {}", mapping.id);
     let mut counts = count(session, mapping, rows, &doing).await?;
@@ -41,9 +44,18 @@ pub async fn make(
             let parts = splitter.split(&batch.slice(from, room), &mut counts)?;
             identifiers += rows_in(&parts.identifiers);
             issues += rows_in(&parts.issues);
-            writer.write(&rest.slice(0, room), &parts).await?;
+            let here = rest.slice(0, room);
+            if let (Some((difference, feed)), Some(first), Some(last)) =
+                (&mut changes, here.iter().flatten().next(), here.iter().flatten().next_back())
+            {
+                difference.take(first, last, &parts, feed).await?;
+            }
+            writer.write(&here, &parts).await?;
             from += room;
         }
+    }
+    if let Some((difference, feed)) = changes {
+        difference.finish(feed).await?;
     }
     let pieces = writer.finish().await?;
     let written =

@@ -18,6 +18,7 @@ use tributary_lake::{Lake, TableName};
 
 use crate::account::{balanced, count, numbers, terms};
 use crate::anew::rows_in;
+use crate::feed::{self, Feed};
 use crate::mapping::{Mapping, literal};
 use crate::pieces::{Piece, Renewal, Tables, in_order, piece_of, record_keys, size_for, texts, whole};
 use crate::plan::{self, Rows, name};
@@ -92,6 +93,7 @@ pub async fn make(
     mapping: &Mapping,
     secret: &str,
     last: (&Seen, &[Piece], &MapCounts),
+    feed: &mut Feed,
 ) -> Result<Option<(Vec<Piece>, MapCounts)>> {
     let (seen, pieces, counts) = last;
     if pieces.is_empty() || (mapping.folds() && mapping.each.is_some()) {
@@ -142,7 +144,7 @@ pub async fn make(
         moved: Default::default(),
         went: Default::default(),
     };
-    changing.carry_out().await.map(Some)
+    changing.carry_out(feed).await.map(Some)
 }
 
 /// A table that only a change's queries see.
@@ -169,7 +171,7 @@ fn column(batches: &[RecordBatch]) -> Result<Vec<String>> {
 }
 
 impl Changing<'_> {
-    async fn carry_out(mut self) -> Result<(Vec<Piece>, MapCounts)> {
+    async fn carry_out(mut self, feed: &mut Feed) -> Result<(Vec<Piece>, MapCounts)> {
         let raw = name(&self.mapping.raw);
         let sql = format!(
             "SELECT DISTINCT t._source_key AS k FROM {raw} t WHERE t._op IN ('upsert', 'delete') AND {} ORDER BY k",
@@ -181,13 +183,13 @@ impl Changing<'_> {
             keys.extend(column(&[batch.map_err(Error::query(self.doing.clone()))?])?);
             while keys.len() >= SLICE {
                 let rest = keys.split_off(SLICE);
-                self.keys(std::mem::replace(&mut keys, rest), &mut records).await?;
+                self.keys(std::mem::replace(&mut keys, rest), &mut records, feed).await?;
             }
         }
-        self.keys(keys, &mut records).await?;
+        self.keys(keys, &mut records, feed).await?;
         let records: Vec<String> = records.into_iter().collect();
         for slice in records.chunks(SLICE) {
-            self.records(slice.to_vec()).await?;
+            self.records(slice.to_vec(), feed).await?;
         }
         self.finish().await
     }
@@ -207,7 +209,7 @@ impl Changing<'_> {
     }
 
     /// Some of the touched keys, sorted.
-    async fn keys(&mut self, keys: Vec<String>, records: &mut BTreeSet<String>) -> Result<()> {
+    async fn keys(&mut self, keys: Vec<String>, records: &mut BTreeSet<String>, feed: &mut Feed) -> Result<()> {
         if keys.is_empty() {
             return Ok(());
         }
@@ -224,7 +226,7 @@ impl Changing<'_> {
             add(moved, &count(self.session, self.mapping, rows, &self.doing).await?);
         }
         if !self.mapping.folds() {
-            return self.renew(keys, false).await;
+            return self.renew(keys, false, feed).await;
         }
         let key = plan::record_key(self.mapping, self.secret);
         let rows = name(&ours("rows"));
@@ -243,7 +245,7 @@ impl Changing<'_> {
     }
 
     /// Some of the touched records, sorted, where rows fold.
-    async fn records(&mut self, records: Vec<String>) -> Result<()> {
+    async fn records(&mut self, records: Vec<String>, feed: &mut Feed) -> Result<()> {
         self.register_keys(&records)?;
         let (raw, keys) = (name(&self.mapping.raw), name(&ours("keys")));
         let key = plan::record_key(self.mapping, self.secret);
@@ -254,7 +256,7 @@ impl Changing<'_> {
             of_records
         };
         self.fetch(&format!("SELECT * FROM {raw} WHERE _op IN ('upsert', 'delete') AND {which}")).await?;
-        self.renew(records, true).await
+        self.renew(records, true, feed).await
     }
 
     /// Maps rows, and takes those of the records that are `wanted`.
@@ -278,7 +280,7 @@ impl Changing<'_> {
     }
 
     /// Writes the pieces again that hold any of `places`, which are `records` or keys of raw rows.
-    async fn renew(&mut self, places: Vec<String>, records: bool) -> Result<()> {
+    async fn renew(&mut self, places: Vec<String>, records: bool, feed: &mut Feed) -> Result<()> {
         let wanted = |record: Option<&str>| {
             let known = |record: &str| places.binary_search_by(|place| place.as_str().cmp(record)).is_ok();
             !records || record.is_some_and(known)
@@ -305,6 +307,7 @@ impl Changing<'_> {
         for (moved, counts) in self.moved.iter_mut().zip(&counts) {
             add(moved, counts);
         }
+        tell(self.mapping, &old, &new, feed).await?;
         drop(old);
         if self.pieces.is_empty() {
             // All that there was went with an earlier slice.
@@ -435,6 +438,32 @@ impl Changing<'_> {
         }
         Ok((self.pieces, counts))
     }
+}
+
+/// Tells those who merge records what was and what is.
+async fn tell(mapping: &Mapping, old: &[Parts], new: &[Parts], feed: &mut Feed) -> Result<()> {
+    let party = mapping.entity.name == "party";
+    if !party && !mapping.entity.identified {
+        return Ok(());
+    }
+    for part in old {
+        if party {
+            feed.rows("gone", &feed::keys(&part.entity)?).await?;
+        } else {
+            for identifiers in &part.identifiers {
+                feed.rows("event_gone", identifiers).await?;
+            }
+        }
+    }
+    for part in new {
+        if party {
+            feed.rows("party", &part.entity).await?;
+        }
+        for identifiers in &part.identifiers {
+            feed.rows(if party { "identifier" } else { "event" }, identifiers).await?;
+        }
+    }
+    Ok(())
 }
 
 fn add(sum: &mut MapCounts, more: &MapCounts) {

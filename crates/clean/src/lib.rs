@@ -9,6 +9,8 @@ mod account;
 mod anew;
 mod change;
 mod check;
+mod difference;
+mod feed;
 pub mod functions;
 mod mapping;
 pub mod normalise;

@@ -10,11 +10,13 @@ use tributary_engine::{Result, Session};
 use tributary_lake::{DataFile, Lake, StageCommit, StageLog, TableChange, TableName, TableSpec};
 
 use crate::change::Seen;
+use crate::difference::Difference;
+use crate::feed::Feed;
 use crate::mapping::Mapping;
-use crate::pieces::Piece;
+use crate::pieces::{Piece, Tables};
 use crate::plan::Rows;
 use crate::split::MapCounts;
-use crate::tables::{event_identifier, field_issue, party_identifier, spec_of};
+use crate::tables::{change as change_table, event_identifier, field_issue, party_identifier, spec_of};
 use crate::{anew, change, functions, normalise};
 
 /// The stage's name in the lake.
@@ -186,12 +188,18 @@ pub async fn run(
         session.register_function(function);
     }
     let secret: String = lake.key("record key").iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut feed = Feed::new(lake, log.next_number());
+    if fresh {
+        feed.all();
+    }
     for (id, reason) in &reasons {
         let before = done.remove(id).unwrap_or_default();
         let mut now = Done::default();
         if let Some(mapping) = mappings.iter().find(|mapping| mapping.id == *id) {
             session.load(&mapping.raw).await?;
-            now = map(lake, session, mapping, &before, reason, &secret).await?;
+            now = map(lake, session, mapping, &before, reason, &secret, &mut feed).await?;
+        } else {
+            feed.all();
         }
         for (table, change) in difference(&before.files(), &now.files()) {
             let sum = changes.entry(table).or_default();
@@ -203,6 +211,8 @@ pub async fn run(
         }
     }
     changes.retain(|_, change| !change.adds.is_empty() || !change.removes.is_empty());
+    // It is not among the tables that the stage owns: were it gone, nothing would have to be made anew here.
+    changes.insert(change_table().name, feed.finish(lake).await?);
 
     let normalisers = normaliser_fingerprint();
     let mut fingerprint: BTreeMap<_, _> = mappings
@@ -236,18 +246,25 @@ async fn map(
     before: &Done,
     reason: &Reason,
     secret: &str,
+    feed: &mut Feed,
 ) -> Result<Done> {
     let seen = change::seen(session, mapping).await?;
     let mut made = None;
     if *reason == Reason::NewRows && before.retracted == mapping.retracted {
         let last = (&before.seen, before.pieces.as_slice(), &before.counts);
-        made = change::make(lake, session, mapping, secret, last).await?;
+        made = change::make(lake, session, mapping, secret, last, feed).await?;
     }
     let (pieces, counts) = match made {
         Some(made) => made,
         None => {
+            let tables = Tables::of(mapping)?;
+            let merged = mapping.entity.name == "party" || mapping.entity.identified;
+            if merged && before.pieces.is_empty() {
+                feed.all();
+            }
+            let changes = merged.then(|| (Difference::new(session, &tables, &before.pieces), feed));
             let withdrawn = change::withdrawn(session, mapping, "ever", "TRUE").await?;
-            anew::make(lake, session, mapping, &Rows::all(&mapping.raw, withdrawn), secret).await?
+            anew::make(lake, session, mapping, &Rows::all(&mapping.raw, withdrawn), secret, changes).await?
         }
     };
     Ok(Done { files: BTreeMap::new(), pieces, seen, retracted: mapping.retracted.clone(), counts })

@@ -1,19 +1,21 @@
 //! Raw tables to which things happen, at random; what the stage keeps up to date must be what it would make anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Schema, TimeUnit};
 use fastrand::Rng;
 use tributary_engine::{Options, Session};
 use tributary_lake::{Change, Lake, Location, TableName, TableSpec, TableWriter, Txn, WriterOptions, key_of};
 use tributary_model::{Personal, entity, plain};
 
+use crate::difference::Difference;
+use crate::feed::Feed;
 use crate::pieces::{Piece, Tables};
 use crate::plan::Rows;
 use crate::split::MapCounts;
-use crate::{Expr, IdentifierMapping, Mapping, anew, change, functions};
+use crate::{Expr, IdentifierMapping, Mapping, anew, change, functions, tables};
 
 const SECRET: &str = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
 
@@ -201,10 +203,59 @@ impl Story {
         self.session.register(&table).unwrap();
     }
 
-    async fn anew(&self) -> (Vec<Piece>, MapCounts) {
+    /// Made anew, and what that tells of what there was.
+    async fn anew(&self, before: &[Piece], feed: &mut Feed) -> (Vec<Piece>, MapCounts) {
         let withdrawn = change::withdrawn(&self.session, &self.mapping, "ever", "TRUE").await.unwrap();
         let rows = Rows::all(&self.spec.name, withdrawn);
-        anew::make(&self.lake, &self.session, &self.mapping, &rows, SECRET).await.unwrap()
+        let tables = Tables::of(&self.mapping).unwrap();
+        let changes = Some((Difference::new(&self.session, &tables, before), feed));
+        anew::make(&self.lake, &self.session, &self.mapping, &rows, SECRET, changes).await.unwrap()
+    }
+
+    /// What those who merge see of pieces.
+    async fn merged(&self, pieces: &[Piece]) -> Merged {
+        let mut merged = Merged::default();
+        let tables = Tables::of(&self.mapping).unwrap();
+        let party = tables.entity.name.name == "party";
+        for spec in [&tables.entity, &tables.identifiers].into_iter().skip(usize::from(!party)) {
+            let files: Vec<_> =
+                pieces.iter().flat_map(|piece| piece.files.get(&spec.name)).flatten().cloned().collect();
+            for batch in self.session.rows_of(spec, &files).await.unwrap() {
+                for (key, row) in told(&batch) {
+                    if party {
+                        merged.parties.entry(key).or_default().insert(row);
+                    } else {
+                        *merged.events.entry(row).or_default() += 1;
+                    }
+                }
+            }
+        }
+        merged
+    }
+
+    /// Holds what a feed tells against what has become of pieces.
+    async fn assert_told(&self, feed: Feed, before: &[Piece], after: &[Piece]) {
+        let spec = tables::change();
+        let change = feed.finish(&self.lake).await.unwrap();
+        let mut merged = self.merged(before).await;
+        let mut fresh: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for batch in self.session.rows_of(&spec, &change.adds).await.unwrap() {
+            let what = arrow::compute::cast(batch.column_by_name("what").unwrap(), &DataType::Utf8).unwrap();
+            let what = what.as_string::<i32>();
+            for (at, (key, row)) in told(&batch).into_iter().enumerate() {
+                match what.value(at) {
+                    "gone" => _ = merged.parties.remove(&key),
+                    "party" | "identifier" => _ = fresh.entry(key).or_default().insert(row),
+                    "event" => *merged.events.entry(row).or_default() += 1,
+                    "event_gone" => *merged.events.entry(row).or_default() -= 1,
+                    "commit" => {}
+                    what => panic!("{what}"),
+                }
+            }
+        }
+        merged.parties.extend(fresh);
+        merged.events.retain(|_, count| *count != 0);
+        assert_eq!(merged, self.merged(after).await, "{:?}", self.shape);
     }
 
     /// The rows of each table as text, sorted.
@@ -234,6 +285,35 @@ impl Story {
     }
 }
 
+/// Parties with their rows, and how often which identifier is named.
+#[derive(Debug, Default, PartialEq)]
+struct Merged {
+    parties: BTreeMap<String, BTreeSet<String>>,
+    events: BTreeMap<String, i64>,
+}
+
+/// Of each row the record's key, and the rest of what the feed has of it as text.
+fn told(batch: &RecordBatch) -> Vec<(String, String)> {
+    let mut rows = vec![(String::new(), String::new()); batch.num_rows()];
+    for field in tables::change()
+        .schema
+        .fields()
+        .iter()
+        .filter(|field| !["number", "what", "rows"].contains(&field.name().as_str()))
+    {
+        let Some(column) = batch.column_by_name(field.name()) else { continue };
+        let column = arrow::compute::cast(column, &DataType::Utf8).unwrap();
+        for (row, value) in rows.iter_mut().zip(column.as_string::<i32>().iter()) {
+            match value {
+                Some(value) if field.name() == "record_key" => value.clone_into(&mut row.0),
+                Some(value) => row.1.push_str(&format!("{}={value} ", field.name())),
+                None => {}
+            }
+        }
+    }
+    rows
+}
+
 /// Plays a story; answers how often something was brought up to date, and how many pieces that left alone.
 async fn play(shape: Shape, seed: u64) -> (u32, usize) {
     let mut story = Story::begin(shape, seed).await;
@@ -241,7 +321,7 @@ async fn play(shape: Shape, seed: u64) -> (u32, usize) {
         story.file(30).await;
     }
     let mut seen = change::seen(&story.session, &story.mapping).await.unwrap();
-    let (mut pieces, mut counts) = story.anew().await;
+    let (mut pieces, mut counts) = story.anew(&[], &mut Feed::new(&story.lake, 1)).await;
     let (mut changed, mut left) = (0, 0);
     for round in 0..5 {
         for _ in 0..=story.rng.u8(..2) {
@@ -250,9 +330,13 @@ async fn play(shape: Shape, seed: u64) -> (u32, usize) {
         }
         let now = change::seen(&story.session, &story.mapping).await.unwrap();
         let last = (&seen, pieces.as_slice(), &counts);
-        let made = change::make(&story.lake, &story.session, &story.mapping, SECRET, last).await.unwrap();
-        let anew = story.anew().await;
+        let mut feed = Feed::new(&story.lake, 1);
+        let made = change::make(&story.lake, &story.session, &story.mapping, SECRET, last, &mut feed).await.unwrap();
+        let mut of_all = Feed::new(&story.lake, 1);
+        let anew = story.anew(&pieces, &mut of_all).await;
+        story.assert_told(of_all, &pieces, &anew.0).await;
         if let Some(made) = made {
+            story.assert_told(feed, &pieces, &made.0).await;
             changed += 1;
             left += made.0.iter().filter(|piece| pieces.contains(piece)).count();
             let told = |counts: &MapCounts| MapCounts { elements: None, empty_records: 0, ..counts.clone() };

@@ -51,3 +51,20 @@ pub fn field_issue() -> TableSpec {
     let fields: Vec<_> = fields.iter().map(|name| plain(name, DataType::Utf8, Personal::None)).collect();
     TableSpec { name: TableName::new("clean", "field_issue"), schema: Arc::new(Schema::new(fields)) }
 }
+
+/// `match.change`: what the stage changed last of what is merged. A row is a party as it is now, one of its identifiers, a party that was
+/// (`gone`, unless it is there as it is now), or an identifier that an order names (`event`) or named (`event_gone`).
+pub fn change() -> TableSpec {
+    let party = tributary_model::entity("party");
+    let own =
+        ["name", "name_masked", "family_name", "given_name", "gender", "birthday", "province", "city", "district"];
+    let own = own.into_iter().chain(["street", "postcode"]).filter_map(|name| party?.field(name));
+    let mut fields = vec![
+        plain("number", DataType::Int64, Personal::None),
+        plain("what", DataType::Utf8, Personal::None),
+        plain("rows", DataType::Int64, Personal::None),
+    ];
+    fields.extend(party_identifier().schema.fields().iter().map(|field| field.as_ref().clone()));
+    fields.extend(own.map(tributary_model::Field::arrow));
+    TableSpec { name: TableName::new("match", "change"), schema: Arc::new(Schema::new(fields)) }
+}

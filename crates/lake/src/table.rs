@@ -274,7 +274,10 @@ impl Table {
     }
 
     /// The files, those committed first at the front.
-    pub(crate) fn files_in_order(&self) -> Result<Vec<DataFile>> {
+    ///
+    /// # Errors
+    /// As [`Table::files`].
+    pub fn files_in_order(&self) -> Result<Vec<DataFile>> {
         let mut files = self.dated_files()?;
         files.sort_unstable_by(|a, b| (a.0, &a.1.path).cmp(&(b.0, &b.1.path)));
         Ok(files.into_iter().map(|(_, file)| file).collect())

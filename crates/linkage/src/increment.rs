@@ -5,7 +5,7 @@
 //! grows beyond the model's limit is no longer compared. Where a change carries a block over the limit, or back, the edges of
 //! all its records are looked for again.
 //!
-//! The caller keeps an index: which blocks is each record in ([`each_record`])? [`near`] says of a change which other records have to be
+//! The caller keeps an index: which blocks is each record in ([`RecordBlocks`])? [`near`] says of a change which other records have to be
 //! looked at, and [`score_changed`] finds the edges, given the features of these and of the changed ones.
 
 use hashbrown::{HashMap, HashSet};
@@ -15,13 +15,17 @@ use crate::model::{Bound, Model};
 use crate::score::Scored;
 use crate::score::blocks::{Blocks, Part};
 
-/// Hands out the blocks of each record, as hashes; they are the same in any features built with the same seed.
-pub fn each_record(model: &Model, features: &Features, threads: usize, mut see: impl FnMut(u32, &[u64])) {
-    let blocks = Blocks::new(model, features, threads);
-    let mut of = vec![];
-    for record in 0..features.len() as u32 {
-        blocks.of(record, &mut of);
-        see(record, &of);
+/// The blocks of records, as hashes; they are the same in any features built with the same seed.
+pub struct RecordBlocks<'a>(Blocks<'a>);
+
+impl<'a> RecordBlocks<'a> {
+    pub fn new(model: &Model, features: &'a Features, threads: usize) -> Self {
+        Self(Blocks::new(model, features, threads))
+    }
+
+    /// Puts the blocks of a record in place of what was found before.
+    pub fn of(&self, record: u32, found: &mut Vec<u64>) {
+        self.0.of(record, found);
     }
 }
 

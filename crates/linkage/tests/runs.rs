@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use people::{Person, features, people};
 use proptest::prelude::*;
 use tributary_linkage::explain::explain;
-use tributary_linkage::increment::{each_record, near, score_changed};
+use tributary_linkage::increment::{RecordBlocks, near, score_changed};
 use tributary_linkage::refine::refine;
 use tributary_linkage::{Edge, Features, Model, Options, score, train};
 
@@ -156,9 +156,13 @@ proptest! {
 }
 
 fn blocks(model: &Model, features: &Features) -> Vec<Vec<u64>> {
-    let mut found = vec![];
-    each_record(model, features, 1, |_, of| found.push(of.to_vec()));
-    found
+    let blocks = RecordBlocks::new(model, features, 1);
+    let of = |record: u32| {
+        let mut found = vec![];
+        blocks.of(record, &mut found);
+        found
+    };
+    (0..features.len() as u32).map(of).collect()
 }
 
 #[test]
