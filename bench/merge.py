@@ -137,7 +137,9 @@ def main():
                 cost = ", ".join(f"{name} {cpu:.1f} s {mb} MB" for name, (cpu, mb) in stages.items())
                 likely = ledger["identity"]["likely"] or {}
                 events = {kind: n for kind, n in ledger["identity"]["events"].items() if not kind.startswith("member")}
-                print(f"{what}: {cost}; {likely.get('edges')} likely edges, events {events}", flush=True)
+                touched = ledger["identity"].get("touched")
+                looked = "all records looked at" if touched is None else f"{touched} records had changed"
+                print(f"{what}: {cost}; {looked}, {likely.get('edges')} likely edges, events {events}", flush=True)
 
             print(f"{size} records, seed {seed}")
             first = run(program, folder)

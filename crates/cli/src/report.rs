@@ -105,13 +105,19 @@ fn merged(summary: &Summary) -> String {
         count(identity.customers),
         count(identity.stub_customers),
     ));
+    if let Some(touched) = identity.touched {
+        text.push_str(&format!("  looked at: {} records that had changed, and what they touch\n", count(touched)));
+    }
     text.push_str(&pairs("  certain edges: ", &identity.edges));
     if let Some(likely) = &identity.likely {
+        let (edges, compared) = (count(likely.edges), count(likely.compared));
+        let of = match identity.touched {
+            None => format!("{edges} of {compared} pairs compared"),
+            Some(_) => format!("{edges}, for which {compared} pairs were compared now"),
+        };
+        let cut = count(likely.cut);
         text.push_str(&format!(
-            "  likely edges: {} of {} pairs compared; {} cut, where the others of the two customers speak against it\n",
-            count(likely.edges),
-            count(likely.compared),
-            count(likely.cut),
+            "  likely edges: {of}; {cut} cut, where the others of the two customers speak against it\n"
         ));
     }
     match identity.decided {

@@ -13,7 +13,6 @@ use tributary_linkage::forest::Forest;
 
 use crate::batch::{Cursor, batch, numbers, texts};
 use crate::id::RecordKey;
-use crate::records::Records;
 use crate::tables::decision as table;
 
 /// Whose commits decisions are, in the lake.
@@ -52,6 +51,8 @@ pub(crate) struct Decisions {
     pub apart: Vec<(u32, u32)>,
     /// Of records that are not there (any more).
     pub absent: u64,
+    /// The pairs that anything was ever said of, with the newest line on each.
+    pub lines: Vec<(i64, RecordKey, RecordKey)>,
 }
 
 /// Pairs with the line that counts and its verdict.
@@ -77,12 +78,14 @@ async fn standing(session: &Session) -> Result<BTreeMap<(RecordKey, RecordKey), 
 }
 
 impl Decisions {
-    pub async fn read(session: &Session, records: &Records) -> Result<Self> {
+    /// `number` gives a record's by its key, of those that are there.
+    pub async fn read(session: &Session, number: impl Fn(RecordKey) -> Option<u32>) -> Result<Self> {
         let mut standing: Vec<_> = standing(session).await?.into_iter().collect();
         standing.sort_unstable_by_key(|(_, (number, _))| *number);
         let mut decisions = Self::default();
-        for ((a, b), (_, verdict)) in standing {
-            match (records.number(a), records.number(b), verdict) {
+        for ((a, b), (line, verdict)) in standing {
+            decisions.lines.push((line, a, b));
+            match (number(a), number(b), verdict) {
                 (.., Verdict::Open) => {}
                 (Some(a), Some(b), Verdict::Same) => decisions.same.push((a, b)),
                 (Some(a), Some(b), Verdict::Apart) => decisions.apart.push((a, b)),

@@ -48,7 +48,7 @@ pub struct Evaluated {
 pub async fn run(lake: &Lake, session: &Session, rules: &Rules, truth: &[(String, String)]) -> Result<Evaluated> {
     people::load(lake, session).await?;
     let in_force = rules.likely.map_or(1.0, |likely| likely.threshold);
-    let mut matching = Matching::read(session, rules, THRESHOLDS[0]).await?;
+    let mut matching = Matching::read(session, rules, THRESHOLDS[0], None).await?;
     let mut persons: HashMap<&str, u32> = HashMap::new();
     let mut of: Vec<Option<u32>> = vec![None; matching.records.all.len()];
     let mut absent = 0;

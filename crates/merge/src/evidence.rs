@@ -2,15 +2,19 @@
 //!
 //! A run has millions of them, so that each is a few numbers until its batch is written.
 
-use tributary_engine::{Result, rewrite};
+use futures::StreamExt;
+use tributary_engine::{Error, Result, Session, rewrite};
 use tributary_lake::{Lake, TableChange};
 
-use crate::batch::{batch, floats, texts};
-use crate::records::Records;
+use crate::batch::{Rows, batch, floats, keys, texts};
+use crate::id::RecordKey;
+use crate::identifiers::Kinds;
+use crate::people::STAGE;
+use crate::records::rows_of;
 use crate::tables::edge;
 
 /// What a row says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
     Certain,
     /// Joined, or already joined by others.
@@ -24,7 +28,7 @@ pub(crate) enum Kind {
     Refused(Cap),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Veto {
     Names,
     Validity,
@@ -33,13 +37,44 @@ pub(crate) enum Veto {
     Steward,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Cap {
     Names,
     Records,
 }
 
 impl Kind {
+    /// Those that have a reason of their own.
+    const WITH_REASON: [Kind; 7] = [
+        Kind::Vetoed(Veto::Names),
+        Kind::Vetoed(Veto::Validity),
+        Kind::Vetoed(Veto::Ambiguous),
+        Kind::Vetoed(Veto::Unique),
+        Kind::Vetoed(Veto::Steward),
+        Kind::Refused(Cap::Names),
+        Kind::Refused(Cap::Records),
+    ];
+
+    /// Whether the row comes of clusters as wholes, not of the two records alone.
+    pub fn of_clusters(self) -> bool {
+        matches!(self, Kind::Likely | Kind::Cut | Kind::Vetoed(Veto::Unique | Veto::Steward))
+    }
+
+    /// Whether it says that the two may be one.
+    pub fn ties(self) -> bool {
+        matches!(self, Kind::Certain | Kind::Likely | Kind::Cut | Kind::Decided)
+    }
+
+    fn of(name: &str, reason: Option<&str>) -> Option<Self> {
+        match name {
+            "certain" => Some(Kind::Certain),
+            "likely" => Some(Kind::Likely),
+            "cut" => Some(Kind::Cut),
+            "decided" => Some(Kind::Decided),
+            _ => Self::WITH_REASON.into_iter().find(|kind| kind.name() == name && kind.reason() == reason),
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Kind::Certain => "certain",
@@ -71,7 +106,7 @@ impl Kind {
 pub(crate) const NONE: u32 = u32::MAX;
 
 /// A row: two records by number, and the number of an identifier's type and scope; each may be [`NONE`].
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Row {
     pub a: u32,
     pub b: u32,
@@ -82,20 +117,28 @@ pub(crate) struct Row {
 
 const BATCH: usize = 65_536;
 
-/// Writes the rows in place of those that were.
+/// Sorts rows as they are written best.
+pub(crate) fn sort(rows: &mut [Row]) {
+    rows.sort_unstable_by_key(|row| (row.a, row.b, row.kind, row.identifier));
+}
+
+/// Writes the rows in place of those that were; `key` gives a record's by its number.
 pub(crate) async fn write(
     lake: &Lake,
-    records: &Records,
-    identifiers: &[(String, String)],
-    mut rows: Vec<Row>,
+    key: impl Fn(u32) -> Option<RecordKey> + Send,
+    kinds: &Kinds,
+    rows: Vec<Row>,
 ) -> Result<TableChange> {
-    rows.sort_unstable_by_key(|row| (row.a, row.b, row.kind, row.identifier));
-    let key = |number: u32| records.get(number).map(|record| record.key.text());
-    let identifier = |row: &Row| identifiers.get(row.identifier as usize);
+    let identifier = |row: &Row| kinds.names.get(row.identifier as usize);
     let batches = rows.chunks(BATCH).map(|rows| {
+        // Looked up by themselves: what one misses in memory, the next need not wait for.
+        let ends = |end: fn(&Row) -> u32| {
+            let found: Vec<Option<RecordKey>> = rows.iter().map(|row| key(end(row))).collect();
+            keys(found.into_iter().map(|key| key.map(RecordKey::text)))
+        };
         let columns = vec![
-            texts(rows.iter().map(|row| key(row.a))),
-            texts(rows.iter().map(|row| key(row.b))),
+            ends(|row| row.a)?,
+            ends(|row| row.b)?,
             texts(rows.iter().map(|row| Some(row.kind.name()))),
             texts(rows.iter().map(|row| identifier(row).map(|(kind, _)| kind))),
             texts(rows.iter().map(|row| identifier(row).map(|(_, scope)| scope))),
@@ -105,6 +148,42 @@ pub(crate) async fn write(
         batch(&edge().schema, columns)
     });
     Ok(rewrite(lake, &edge(), true, futures::stream::iter(batches)).await?.0)
+}
+
+/// Reads all rows; `numbers` gives those of records by their keys, [`NONE`] for what is no record.
+pub(crate) async fn read(
+    session: &Session,
+    numbers: impl Fn(&[RecordKey]) -> Vec<u32>,
+    kinds: &mut Kinds,
+) -> Result<Vec<Row>> {
+    let doing = "read the edges of before";
+    let sql = "SELECT a, b, kind, type, scope, reason, bits FROM identity.edge";
+    let mut stream = session.stream(doing, sql).await?;
+    let mut all = Vec::with_capacity(rows_of(session, &edge()).await?);
+    let unknown = |what: &str| {
+        let why = format!("an edge of before has {what} that is not known");
+        Error::Ledger { stage: STAGE.into(), why }
+    };
+    while let Some(batch) = stream.next().await {
+        let found = Rows::new(&batch.map_err(Error::query(doing))?)?;
+        let ends = |column: usize| -> Result<Vec<u32>> {
+            let key = |row| found.text(column, row).map_or(Ok(RecordKey::default()), RecordKey::new);
+            Ok(numbers(&(0..found.len).map(key).collect::<Result<Vec<_>>>()?))
+        };
+        for (row, (a, b)) in ends(0)?.into_iter().zip(ends(1)?).enumerate() {
+            let kind = Kind::of(found.text(2, row).unwrap_or_default(), found.text(5, row));
+            let kind = kind.ok_or_else(|| unknown("a kind"))?;
+            if a == NONE || (b == NONE && !matches!(kind, Kind::Refused(_))) {
+                return Err(unknown("a record"));
+            }
+            let identifier = match (found.text(3, row), found.text(4, row)) {
+                (Some(kind), scope) => kinds.number(kind, scope.unwrap_or_default()),
+                (None, _) => NONE,
+            };
+            all.push(Row { a, b, kind, identifier, bits: found.float(6, row).map(|bits| bits as f32) });
+        }
+    }
+    Ok(all)
 }
 
 impl From<crate::cluster::Conflict> for Veto {

@@ -5,6 +5,18 @@ use tributary_engine::{Error, Result};
 /// The letters of a key (see `tributary_lake::key_of`), in their order.
 const LETTERS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz~";
 const LENGTH: usize = 14;
+/// Bits of half of the letters.
+const HALF: usize = 6 * LENGTH / 2;
+/// By letter its place among [`LETTERS`]; 64 for what is none.
+const PLACES: [u8; 256] = {
+    let mut places = [64; 256];
+    let mut at = 0;
+    while at < LETTERS.len() {
+        places[LETTERS[at] as usize] = at as u8;
+        at += 1;
+    }
+    places
+};
 /// A record of a stream without a key: the key of its scope, a hyphen, and its place in the scope.
 const DIGITS: usize = 10;
 /// Bits for a place and for "none".
@@ -13,7 +25,7 @@ const PLACE: u32 = 35;
 const CUSTOMER: &str = "c_";
 
 /// A record's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub(crate) struct RecordKey(u128);
 
 /// A customer's id.
@@ -26,6 +38,12 @@ pub(crate) struct Text {
     len: usize,
 }
 
+impl Text {
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
 impl AsRef<str> for Text {
     fn as_ref(&self) -> &str {
         std::str::from_utf8(&self.bytes[..self.len]).unwrap_or_default()
@@ -33,12 +51,10 @@ impl AsRef<str> for Text {
 }
 
 impl Text {
-    fn new(parts: [&[u8]; 2]) -> Self {
-        let mut text = Self { bytes: [0; LENGTH + 1 + DIGITS], len: 0 };
-        for byte in parts.into_iter().flatten().take(text.bytes.len()) {
-            text.bytes[text.len] = *byte;
-            text.len += 1;
-        }
+    fn new(first: &[u8], second: &[u8]) -> Self {
+        let mut text = Self { bytes: [0; LENGTH + 1 + DIGITS], len: first.len() + second.len() };
+        text.bytes[..first.len()].copy_from_slice(first);
+        text.bytes[first.len()..text.len].copy_from_slice(second);
         text
     }
 }
@@ -47,11 +63,28 @@ fn bits(letters: &[u8]) -> Option<u128> {
     if letters.len() != LENGTH {
         return None;
     }
-    letters.iter().try_fold(0, |bits, letter| Some(bits << 6 | LETTERS.binary_search(letter).ok()? as u128))
+    let mut wrong = 0;
+    let mut half = |letters: &[u8]| {
+        letters.iter().fold(0u64, |bits, letter| {
+            let place = PLACES[usize::from(*letter)];
+            wrong |= place & 64;
+            bits << 6 | u64::from(place & 63)
+        })
+    };
+    let (first, second) = letters.split_at(LENGTH / 2);
+    let bits = u128::from(half(first)) << HALF | u128::from(half(second));
+    (wrong == 0).then_some(bits)
 }
 
 fn letters(bits: u128) -> [u8; LENGTH] {
-    std::array::from_fn(|at| LETTERS[(bits >> (6 * (LENGTH - 1 - at)) & 63) as usize])
+    let mut letters = [0; LENGTH];
+    for (half, mut bits) in letters.chunks_mut(LENGTH / 2).zip([(bits >> HALF) as u64, bits as u64]) {
+        for letter in half.iter_mut().rev() {
+            *letter = LETTERS[(bits & 63) as usize];
+            bits >>= 6;
+        }
+    }
+    letters
 }
 
 fn none_of_ours(what: &str, text: &str) -> Error {
@@ -60,6 +93,13 @@ fn none_of_ours(what: &str, text: &str) -> Error {
 }
 
 impl RecordKey {
+    /// How many of its bits tell keys apart.
+    pub const BITS: u32 = 6 * LENGTH as u32 + PLACE;
+
+    pub fn bits(self) -> u128 {
+        self.0
+    }
+
     /// # Errors
     /// [`Error::Ledger`] if the text is no key of ours.
     pub fn new(text: &str) -> Result<Self> {
@@ -79,8 +119,11 @@ impl RecordKey {
 
     pub fn text(self) -> Text {
         let place = self.0 & ((1 << PLACE) - 1);
-        let place = if place == 0 { String::new() } else { format!("-{:0DIGITS$}", place - 1) };
-        Text::new([&letters(self.0 >> PLACE), place.as_bytes()])
+        let key = letters(self.0 >> PLACE);
+        if place == 0 {
+            return Text::new(&[], &key);
+        }
+        Text::new(&key, format!("-{:0DIGITS$}", place - 1).as_bytes())
     }
 
     /// 64 bits of it, for what is chosen by chance.
@@ -91,11 +134,28 @@ impl RecordKey {
 }
 
 impl CustomerId {
+    /// How many of its bits tell ids apart.
+    pub const BITS: u32 = 6 * LENGTH as u32;
+
+    pub fn bits(self) -> u128 {
+        self.0
+    }
+
+    /// The id of these [`Self::bits`].
+    pub fn of_bits(bits: u128) -> Self {
+        Self(bits)
+    }
+
     /// # Errors
     /// [`Error::Ledger`] if the text is no id of ours.
     pub fn new(text: &str) -> Result<Self> {
         let parsed = text.strip_prefix(CUSTOMER).and_then(|key| bits(key.as_bytes()));
         parsed.map(Self).ok_or_else(|| none_of_ours("a customer's id", text))
+    }
+
+    /// 64 bits of it.
+    pub fn hash(self) -> u64 {
+        self.0 as u64 ^ (self.0 >> 64) as u64
     }
 
     /// The id made of a key.
@@ -104,7 +164,7 @@ impl CustomerId {
     }
 
     pub fn text(self) -> Text {
-        Text::new([CUSTOMER.as_bytes(), &letters(self.0)])
+        Text::new(CUSTOMER.as_bytes(), &letters(self.0))
     }
 }
 

@@ -18,23 +18,32 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod buckets;
 pub mod certain;
 pub mod cluster;
 pub mod decision;
 pub mod evaluate;
+mod events;
 mod evidence;
 pub mod golden;
 mod id;
 mod identifiers;
 pub mod identity;
+mod increment;
+mod index;
 pub mod likely;
 mod matching;
+mod members;
+mod membership;
 pub use tributary_linkage::names;
+mod news;
 pub mod people;
+mod profile;
 mod records;
 pub mod report;
 mod rules;
 pub mod survive;
 mod tables;
+mod world;
 
 pub use rules::{FieldRule, IdentifierRule, Likely, Rules};

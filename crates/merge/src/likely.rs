@@ -4,18 +4,17 @@
 //! identifier of each of at most eight types and scopes. A model is trained once there are enough records, kept in
 //! `identity.model`, and stays as it is until a new one is asked for.
 
-use std::collections::HashMap;
-
 use arrow::array::RecordBatch;
 use tributary_engine::{Error, Result, Session};
-use tributary_lake::TableName;
+use tributary_lake::{Lake, TableName};
 use tributary_linkage::explain::{Explanation, explain};
 use tributary_linkage::model::VERSION;
-use tributary_linkage::{Builder, Features, Kind, Model, Options, Party, train};
+use tributary_linkage::{Builder, Features, Kind, Model, Options, train};
 
-use crate::batch::{Cursor, Rows, batch, numbers, texts};
+use crate::batch::{Cursor, batch, numbers, texts};
 use crate::id::RecordKey;
-use crate::records::Record;
+use crate::profile::{Profile, named};
+use crate::records::{Read, Reader, Sources};
 use crate::rules::Rules;
 use crate::tables::model as model_table;
 
@@ -24,25 +23,10 @@ pub(crate) const FEWEST: usize = 200;
 /// So many identifiers are compared besides phone and e-mail.
 const MOST_CODES: usize = 8;
 
-/// Columns of `clean.party` that are compared, besides the name.
-pub(crate) const COLUMNS: &[&str] =
-    &["family_name", "given_name", "gender", "birthday", "province", "city", "district", "street", "postcode"];
-
-/// A column of [`COLUMNS`] as text.
-pub(crate) fn sql(column: &str) -> String {
-    format!("CAST({column} AS VARCHAR) AS {column}")
-}
-
-/// A type of identifier in its scope, as a comparison is called.
-fn named(kind: &str, scope: &str) -> String {
-    if scope.is_empty() { kind.to_owned() } else { format!("{kind}:{scope}") }
-}
-
-/// Takes parties in the order of their keys, and with each its identifiers.
-pub(crate) struct Reader {
+/// Takes parties to compare, in the order of their keys.
+pub(crate) struct Comparing {
     builder: Builder,
-    identifiers: Cursor,
-    codes: HashMap<String, usize>,
+    codes: Vec<String>,
     /// Of each party its number among the records.
     numbers: Vec<u32>,
 }
@@ -54,69 +38,18 @@ pub(crate) struct Parties {
     pub numbers: Vec<u32>,
 }
 
-impl Reader {
-    /// `of` narrows the identifiers to those of some records, as SQL.
-    pub async fn open(session: &Session, codes: Vec<String>, of: &str) -> Result<Self> {
-        let doing = "read the identifiers to compare";
-        // A phone in the clear says more than a masked one, and one that is in use more than one that was.
-        let sql = format!(
-            "SELECT record_key, type, scope, value FROM clean.party_identifier {of} \
-             ORDER BY record_key, type, scope, masked, valid_to IS NOT NULL, value"
-        );
-        let [a, b, c, d, e, f, g, h, ..] = session.lake().key("match");
+impl Comparing {
+    /// `codes` are the identifiers that are compared besides phone and e-mail.
+    pub fn new(lake: &Lake, codes: Vec<String>) -> Self {
+        let [a, b, c, d, e, f, g, h, ..] = lake.key("match");
         let names: Vec<&str> = codes.iter().map(String::as_str).collect();
-        Ok(Self {
-            builder: Builder::new(u64::from_le_bytes([a, b, c, d, e, f, g, h]), &names),
-            identifiers: Cursor::new(session.stream(doing, &sql).await?, doing),
-            codes: codes.into_iter().zip(0..).collect(),
-            numbers: vec![],
-        })
+        let builder = Builder::new(u64::from_le_bytes([a, b, c, d, e, f, g, h]), &names);
+        Self { builder, codes, numbers: vec![] }
     }
 
-    /// Takes a party whose [`COLUMNS`] begin at `first`.
-    pub async fn take(&mut self, record: &Record, number: u32, rows: &Rows, row: usize, first: usize) -> Result<()> {
-        let (mut phone, mut email, mut codes) = (None, None, Vec::new());
-        while let Some((rows, row)) = self.identifiers.peek().await? {
-            let text = |column| rows.text(column, row).unwrap_or_default();
-            let key = RecordKey::new(text(0))?;
-            if key > record.key {
-                break;
-            }
-            if key == record.key {
-                match text(1) {
-                    "phone" => _ = phone.get_or_insert_with(|| text(3).to_owned()),
-                    "email" => _ = email.get_or_insert_with(|| text(3).to_owned()),
-                    kind => {
-                        if let Some(code) = self.codes.get(&named(kind, text(2))) {
-                            codes.push((*code, text(3).to_owned()));
-                        }
-                    }
-                }
-            }
-            self.identifiers.advance();
-        }
-        let text = |place: usize| rows.text(first + place, row);
-        let codes: Vec<(usize, &str)> = codes.iter().map(|(code, value)| (*code, value.as_str())).collect();
-        self.builder.push(&Party {
-            key: record.key.hash(),
-            source: record.source,
-            name: record.name.as_deref(),
-            name_masked: record.masked,
-            family: text(0),
-            given: text(1),
-            gender: text(2),
-            birthday: text(3),
-            phone: phone.as_deref(),
-            email: email.as_deref(),
-            province: text(4),
-            city: text(5),
-            district: text(6),
-            street: text(7),
-            postcode: text(8),
-            identifiers: &codes,
-        });
+    pub fn take(&mut self, number: u32, key: RecordKey, source: u32, profile: &Profile) {
+        profile.push(&mut self.builder, &self.codes, key.hash(), source);
         self.numbers.push(number);
-        Ok(())
     }
 
     pub fn finish(self) -> Parties {
@@ -215,30 +148,13 @@ pub async fn compare(session: &Session, a: &str, b: &str) -> Result<Option<Compa
     }
     let Some(Kept { number, model }) = newest(session).await? else { return Ok(None) };
     let both = format!("WHERE record_key IN ('{}', '{}')", a.replace('\'', "''"), b.replace('\'', "''"));
-    let mut reader = Reader::open(session, codes_of(&model), &both).await?;
-    let columns: String = COLUMNS.iter().map(|column| format!(", {}", sql(column))).collect();
-    let doing = "read the two records";
-    let sql =
-        format!("SELECT record_key, source, name, name_masked{columns} FROM clean.party {both} ORDER BY record_key");
-    let mut cursor = Cursor::new(session.stream(doing, &sql).await?, doing);
-    let mut sources: Vec<String> = vec![];
-    while let Some((rows, row)) = cursor.peek().await? {
-        let source = rows.text(1, row).unwrap_or_default();
-        let at = sources.iter().position(|known| known == source).unwrap_or(sources.len());
-        if at == sources.len() {
-            sources.push(source.to_owned());
-        }
-        let record = Record {
-            key: RecordKey::new(rows.text(0, row).unwrap_or_default())?,
-            source: u32::try_from(at).unwrap_or_default(),
-            name: rows.text(2, row).map(Box::from),
-            masked: rows.flag(3, row),
-            stub: false,
-        };
-        reader.take(&record, 0, rows, row, 4).await?;
-        cursor.advance();
+    let mut comparing = Comparing::new(session.lake(), codes_of(&model));
+    let mut sources = Sources::default();
+    let mut reader = Reader::some(session, &both).await?;
+    while let Some(Read { key, profile, .. }) = reader.next().await? {
+        comparing.take(0, key, sources.number(profile.source), &profile);
     }
-    let Parties { features, .. } = reader.finish();
+    let Parties { features, .. } = comparing.finish();
     Ok((features.len() == 2).then(|| Compared {
         explanation: explain(&model, &features, 0, 1),
         model: number,

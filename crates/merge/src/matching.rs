@@ -7,16 +7,19 @@ use tributary_linkage::forest::Forest;
 use tributary_linkage::refine::{Join, refine_into};
 use tributary_linkage::{Model, Scored, score};
 
-use crate::cluster::{Clusters, Joiner};
+use crate::cluster::{Clusters, Joiner, Unique};
 use crate::decision::Decisions;
-use crate::identifiers::Certain;
-use crate::likely::{self, Parties, Reader};
-use crate::records::Records;
+use crate::identifiers::{Certain, Holders, Kinds};
+use crate::index;
+use crate::likely::{self, Comparing, Parties};
+use crate::records::{Record, Records, Sources};
 use crate::rules::Rules;
 
 /// Records, their edges, and what keeps them apart.
 pub(crate) struct Matching {
     pub records: Records,
+    /// Types and scopes of identifiers, by number.
+    pub kinds: Kinds,
     pub certain: Certain,
     pub decisions: Decisions,
     /// `None` where only certain edges are wanted, or there are too few parties for a model.
@@ -40,35 +43,30 @@ pub(crate) struct Clustered {
 impl Matching {
     /// Reads `clean` and finds the edges, the likely ones from the rules' threshold on, or from `least` if it is lower. Tables
     /// must be registered.
-    pub async fn read(session: &Session, rules: &Rules, least: f64) -> Result<Self> {
+    pub async fn read(session: &Session, rules: &Rules, least: f64, index: Option<&mut index::Writer>) -> Result<Self> {
         let wanted = rules.likely;
         let kept = match wanted {
             Some(likely) if !likely.retrain => likely::newest(session).await?,
             _ => None,
         };
-        let mut reader = match (&wanted, &kept) {
+        let mut comparing = match (&wanted, &kept) {
             (None, _) => None,
-            (Some(_), Some(kept)) => Some(Reader::open(session, likely::codes_of(&kept.model), "").await?),
-            (Some(_), None) => Some(Reader::open(session, likely::codes(session, rules).await?, "").await?),
+            (Some(_), Some(kept)) => Some(Comparing::new(session.lake(), likely::codes_of(&kept.model))),
+            (Some(_), None) => Some(Comparing::new(session.lake(), likely::codes(session, rules).await?)),
         };
-        let mut records = Records::read(session, rules, reader.as_mut()).await?;
-        let mut certain = Certain::read(session, rules, &records).await?;
-        for (at, source) in rules.deduplicated.iter().enumerate() {
-            // As if each record had a number of its own in a type that a person has one of.
-            let (source, identifier) = (records.source(source), u32::MAX - at as u32);
-            let of_source =
-                records.all.iter().zip(0u32..).filter(|(record, _)| record.source == source && !record.stub);
-            certain.unique.extend(of_source.map(|(_, number)| (number, identifier, u64::from(number))));
-        }
-        let decisions = Decisions::read(session, &records).await?;
+        let (records, holders) = Records::read(session, rules, comparing.as_mut(), index).await?;
+        let Holders { kinds, all, .. } = holders;
+        let mut certain = Certain::of(rules, &kinds, all, |number| records.get(number));
+        certain.unique.extend(deduplicated(rules, &records.sources, records.all.iter().zip(0..)));
+        let decisions = Decisions::read(session, |key| records.number(key)).await?;
         let mut likely = None;
-        if let (Some(wanted), Some(reader)) = (wanted, reader) {
-            let sources = records.all.iter().filter(|record| !record.stub).map(|record| record.source);
-            let deduplicated = |source: u32| rules.deduplicated.contains(&records.sources[source as usize]);
-            let between = !rules.deduplicated.is_empty() && sources.into_iter().all(deduplicated);
-            likely = scored(reader.finish(), kept, between, wanted.threshold.min(least)).await?;
+        if let (Some(wanted), Some(comparing)) = (wanted, comparing) {
+            let mut sources = records.all.iter().filter(|record| !record.stub).map(|record| record.source);
+            let deduplicated = |source: u32| rules.deduplicated.iter().any(|name| name == records.sources.name(source));
+            let between = !rules.deduplicated.is_empty() && sources.all(deduplicated);
+            likely = scored(comparing.finish(), kept, between, wanted.threshold.min(least)).await?;
         }
-        Ok(Self { records, certain, decisions, likely })
+        Ok(Self { records, kinds, certain, decisions, likely })
     }
 
     /// The clusters that the certain edges, and the likely ones from a probability on, make; of a probability of 1, certain edges
@@ -116,12 +114,32 @@ impl Matching {
     pub fn certain_by_type(&self) -> BTreeMap<String, u64> {
         let mut found = BTreeMap::new();
         for identifier in &self.certain.by {
-            if let Some((kind, _)) = self.certain.identifiers.get(*identifier as usize) {
+            if let Some((kind, _)) = self.kinds.names.get(*identifier as usize) {
                 *found.entry(kind.clone()).or_default() += 1;
             }
         }
         found
     }
+}
+
+/// What keeps records of one source apart that has each person once: as if each had a number of its own in a type that a person
+/// has one of.
+pub(crate) fn deduplicated<'a>(
+    rules: &Rules,
+    sources: &Sources,
+    records: impl Iterator<Item = (&'a Record, u32)>,
+) -> Vec<Unique> {
+    let identifier_of = |source: u32| {
+        let name = sources.name(source);
+        let at = rules.deduplicated.iter().position(|deduplicated| deduplicated == name)?;
+        Some(u32::MAX - u32::try_from(at).unwrap_or_default())
+    };
+    let of: Vec<Option<u32>> = (0..).take(sources.names.len()).map(identifier_of).collect();
+    let unique = records.filter(|(record, _)| !record.stub).filter_map(|(record, number)| {
+        let identifier = of.get(record.source as usize).copied().flatten()?;
+        Some((number, identifier, u64::from(number)))
+    });
+    unique.collect()
 }
 
 /// Trains a model if there is none, and scores the pairs: some seconds of work for a million records, so that it is done where it keeps
@@ -149,9 +167,10 @@ async fn scored(
 }
 
 /// The clusters of records as those of parties.
-struct OfParties<'a> {
-    joiner: &'a mut Joiner,
-    numbers: &'a [u32],
+pub(crate) struct OfParties<'a> {
+    pub joiner: &'a mut Joiner,
+    /// Of each party its number among the records.
+    pub numbers: &'a [u32],
 }
 
 impl OfParties<'_> {

@@ -5,22 +5,21 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
-use futures::stream;
 use serde::{Deserialize, Serialize};
-use tributary_engine::{Error, Result, Session, rewrite};
-use tributary_lake::{Lake, StageCommit, StageLog, TableName, key_of};
+use tributary_engine::{Error, Result, Session};
+use tributary_lake::{Lake, StageCommit, StageLog, TableChange, TableName, key_of};
+use tributary_linkage::increment::RecordBlocks;
 use tributary_linkage::model::Generic;
 
-use crate::batch::{Cursor, batch, flags, numbers, texts};
-use crate::decision;
+use crate::events::{self, History};
 use crate::evidence::{self, Kind, NONE, Row};
 use crate::id::{CustomerId, RecordKey};
-use crate::identity::{self, Event, Founding, Previous};
-use crate::likely;
+use crate::identity::{self, Previous};
+use crate::increment::{self, Commit};
 use crate::matching::{Clustered, Likely, Matching};
+use crate::membership::{self, Member};
 use crate::rules::Rules;
-use crate::tables;
+use crate::{decision, index, likely, tables};
 
 /// The stage's name in the lake.
 pub const STAGE: &str = "identity";
@@ -29,9 +28,10 @@ const INPUTS: [&str; 3] = ["party", "party_identifier", "event_identifier"];
 /// A customer of more records than so many is named: two persons may have grown into one.
 const LARGE: usize = 100;
 /// So many of what there may be a lot of are named.
-const NAMED: usize = 5;
-/// Rows in a batch that is written.
-const BATCH: usize = 65_536;
+pub(crate) const NAMED: usize = 5;
+/// Inputs that are no table: how far the stage `clean` had come, and by which model the index was made.
+pub(crate) const CLEAN: &str = "stage clean";
+pub(crate) const MODEL: &str = "match model";
 
 /// What the stage counted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,6 +66,17 @@ pub struct Counts {
     pub vetoed: u64,
     /// What happened to ids, by kind.
     pub events: BTreeMap<String, u64>,
+    /// Records that had changed; `None` where all were looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touched: Option<u64>,
+}
+
+/// What a run of the stage came to, not committed yet.
+pub(crate) struct Done {
+    pub counts: Counts,
+    pub changes: BTreeMap<TableName, TableChange>,
+    /// The number of the model by which the index was made; 0 without a model, `None` without an index.
+    pub model: Option<i64>,
 }
 
 fn is_zero(n: &u64) -> bool {
@@ -78,7 +89,7 @@ pub struct LikelyCounts {
     /// The model's number in `identity.model`, and how many records it was trained on.
     pub model: i64,
     pub trained_on: u64,
-    /// Pairs that were compared, and the expected share of true pairs among all that were.
+    /// Pairs that were compared in this run, and the expected share of true pairs among all that were.
     pub compared: u64,
     pub coverage: f64,
     pub edges: u64,
@@ -172,22 +183,50 @@ pub async fn run(lake: &Lake, session: &Session, rules: &Rules, run: &str) -> Re
         let why = "ids live there and nowhere else; they cannot be made again".to_owned();
         return Err(tributary_lake::Error::Damaged { what: table.to_string(), why }.into());
     }
-    let inputs = inputs(lake).await?;
+    let mut inputs = inputs(lake).await?;
     let reasons = wanted(rules, reasons(&log, &fingerprint(rules), &inputs));
     if reasons.is_empty() {
         let counts = log.last.and_then(|last| serde_json::from_value(last.notes).ok()).unwrap_or_default();
         return Ok(Outcome { counts, ..Outcome::default() });
     }
     load(lake, session).await?;
-    let specs = [tables::member(), tables::edge(), tables::event(), tables::model()];
+    let clean = StageLog::peek(lake, "clean").await?.next_number() - 1;
+    let commit = Commit { number: log.next_number(), run, clean };
+    let same = log.last.as_ref().filter(|last| last.fingerprint == fingerprint(rules));
+    let small = match same.filter(|_| !rules.likely.is_some_and(|likely| likely.retrain)) {
+        Some(last) => increment::run(lake, session, rules, last, commit).await?,
+        None => None,
+    };
+    let Done { counts, mut changes, model } = match small {
+        Some(done) => done,
+        None => everything(lake, session, rules, commit).await?,
+    };
+    changes.retain(|_, change| !change.adds.is_empty() || !change.removes.is_empty());
+    inputs.insert(CLEAN.into(), clean);
+    inputs.extend(model.map(|model| (MODEL.to_owned(), model)));
+    // The index is not among them: were it gone, it would be made again.
+    let owns = [tables::member(), tables::edge(), tables::event(), tables::model()].map(|spec| spec.name).to_vec();
+    let notes = serde_json::to_value(&counts).unwrap_or_default();
+    let commit = StageCommit { run: run.into(), fingerprint: fingerprint(rules), inputs, owns, changes, notes };
+    let versions = log.commit(lake, commit).await?;
+    Ok(Outcome { reasons, counts, versions })
+}
+
+/// Looks at all records, and makes the index.
+async fn everything(lake: &Lake, session: &Session, rules: &Rules, commit: Commit<'_>) -> Result<Done> {
     let mut counts = Counts::default();
-    let mut matching = Matching::read(session, rules, 1.0).await?;
+    let mut index = index::Writer::new(lake, rules, commit.number);
+    let mut matching = Matching::read(session, rules, 1.0, Some(&mut index)).await?;
     let clustered = matching.cluster(rules.likely.map_or(1.0, |likely| likely.threshold));
     let before = Before::load(session, &mut matching).await?;
-    let number = log.next_number();
+    let number = commit.number;
     let clusters = clusters(&matching, &clustered, &before, number);
     let secret = lake.key("customer id");
-    let previous = Previous { members: &before.members, foundings: &before.foundings, redirects: &before.redirects };
+    let previous = Previous {
+        members: &before.members,
+        foundings: &before.history.foundings,
+        redirects: &before.history.redirects,
+    };
     let assigned = identity::assign(&previous, &clusters, |record: &RecordKey, generation| {
         CustomerId::of(&key_of(&secret, [record.text().as_ref(), &generation.to_string()]))
     })
@@ -199,24 +238,43 @@ pub async fn run(lake: &Lake, session: &Session, rules: &Rules, run: &str) -> Re
         let why = format!("{all} records went in and {live} belong to a customer");
         return Err(Error::Ledger { stage: STAGE.into(), why });
     }
-    let events = event_rows(&assigned.events, &assigned.founded, before.next_ordinal, number, run, &mut counts);
+    let news = events::News {
+        events: &assigned.events,
+        founded: &assigned.founded,
+        first: before.history.next_ordinal,
+        number,
+        run: commit.run,
+    };
+    counts.events = news.counts();
     let mut changes = BTreeMap::new();
-    let members = member_rows(&matching, &before, &assigned.members, number);
-    changes.insert(tables::member().name, rewrite(lake, &tables::member(), true, stream::iter(members)).await?.0);
-    let edges = edge_rows(&matching, &clustered);
-    let identifiers = &matching.certain.identifiers;
-    changes.insert(tables::edge().name, evidence::write(lake, &matching.records, identifiers, edges).await?);
-    changes.insert(tables::event().name, rewrite(lake, &tables::event(), false, stream::iter(events)).await?.0);
-    if let Some(Likely { model, number: None, .. }) = &matching.likely {
-        let row = likely::row(number, run, model);
-        changes.insert(tables::model().name, rewrite(lake, &tables::model(), false, stream::iter([row])).await?.0);
+    let rows = member_rows(&matching, &before, &assigned.members, number);
+    changes.insert(tables::member().name, membership::write(lake, &matching.records.sources, rows).await?);
+    let mut edges = edge_rows(&matching, &clustered);
+    evidence::sort(&mut edges);
+    let key = |number| matching.records.key(number);
+    changes.insert(tables::edge().name, evidence::write(lake, key, &matching.kinds, edges).await?);
+    changes.insert(tables::event().name, news.write(lake).await?);
+    let mut by = 0;
+    if let Some(Likely { model, number: kept, parties, .. }) = &matching.likely {
+        by = kept.unwrap_or(number);
+        if kept.is_none() {
+            let row = likely::row(number, commit.run, model);
+            let rows = futures::stream::iter([row]);
+            let (change, _) = tributary_engine::rewrite(lake, &tables::model(), false, rows).await?;
+            changes.insert(tables::model().name, change);
+        }
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let blocks = RecordBlocks::new(model, &parties.features, threads);
+        let mut of = vec![];
+        for (party, number) in (0..).zip(&parties.numbers) {
+            blocks.of(party, &mut of);
+            if let Some(key) = matching.records.key(*number) {
+                index.blocks(key, &of).await?;
+            }
+        }
     }
-    changes.retain(|_, change| !change.adds.is_empty() || !change.removes.is_empty());
-    let owns = specs.iter().map(|spec| spec.name.clone()).collect();
-    let notes = serde_json::to_value(&counts).unwrap_or_default();
-    let commit = StageCommit { run: run.into(), fingerprint: fingerprint(rules), inputs, owns, changes, notes };
-    let versions = log.commit(lake, commit).await?;
-    Ok(Outcome { reasons, counts, versions })
+    changes.extend(index.finish(lake, true).await?);
+    Ok(Done { counts, changes, model: Some(by) })
 }
 
 /// Registers what the stage reads; tables of its own that are not there are made.
@@ -224,7 +282,8 @@ pub(crate) async fn load(lake: &Lake, session: &Session) -> Result<()> {
     for name in INPUTS {
         session.load(&TableName::new("clean", name)).await?;
     }
-    for spec in [tables::member(), tables::edge(), tables::event(), tables::model(), tables::decision()] {
+    let own = [tables::member(), tables::edge(), tables::event(), tables::model(), tables::decision()];
+    for spec in own.into_iter().chain([tables::indexed(), tables::block()]) {
         session.register(&lake.ensure_table(&spec).await?)?;
     }
     Ok(())
@@ -318,7 +377,7 @@ fn member_rows<'a>(
     before: &'a Before,
     members: &'a [identity::Member<RecordKey, CustomerId>],
     number: i64,
-) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
+) -> impl Iterator<Item = Member> + 'a {
     let records = &matching.records;
     let mut shared = vec![false; records.all.len()];
     for record in &matching.certain.shared {
@@ -326,39 +385,25 @@ fn member_rows<'a>(
             *flag = true;
         }
     }
-    members.chunks(BATCH).map(move |rows| {
-        let now: Vec<Option<u32>> = rows.iter().map(|member| records.number(member.record)).collect();
-        let was: Vec<Option<&Rest>> = rows.iter().map(|member| before.rest(member.record)).collect();
-        let source = |(now, was): (&Option<u32>, &Option<&Rest>)| {
-            let source = now.and_then(|at| records.get(at)).map(|record| record.source);
-            records.sources.get(source.or(was.map(|was| was.source))? as usize)
-        };
-        let stub = |(now, was): (&Option<u32>, &Option<&Rest>)| {
-            let stub = now.and_then(|at| records.get(at)).map(|record| record.stub);
-            stub.or(was.map(|was| was.stub)).unwrap_or_default()
-        };
-        let is_shared = |now: &Option<u32>| now.and_then(|at| shared.get(at as usize)).copied().unwrap_or_default();
-        batch(
-            &tables::member().schema,
-            vec![
-                texts(rows.iter().map(|member| Some(member.record.text()))),
-                texts(rows.iter().map(|member| Some(member.customer_id.text()))),
-                texts(now.iter().zip(&was).map(source)),
-                flags(now.iter().zip(&was).map(stub)),
-                flags(rows.iter().map(|member| member.retired)),
-                flags(now.iter().map(is_shared)),
-                numbers(was.iter().map(|was| Some(was.map_or(number, |was| was.since)))),
-            ],
-        )
+    members.iter().map(move |member| {
+        let now = records.number(member.record);
+        let record = now.and_then(|number| records.get(number));
+        let was = before.rest(member.record);
+        Member {
+            key: member.record,
+            customer_id: member.customer_id,
+            since: was.map_or(number, |was| was.since),
+            source: record.map(|record| record.source).or(was.map(|was| was.source)).unwrap_or(NONE),
+            stub: record.map(|record| record.stub).or(was.map(|was| was.stub)).unwrap_or_default(),
+            retired: member.retired,
+            shared: now.and_then(|number| shared.get(number as usize)).copied().unwrap_or_default(),
+        }
     })
 }
 
 fn edge_rows(matching: &Matching, clustered: &Clustered) -> Vec<Row> {
     let row = |a: u32, b: u32, kind| Row { a: a.min(b), b: a.max(b), kind, identifier: NONE, bits: None };
-    let certain = matching.certain.edges.iter().zip(&matching.certain.by);
-    let mut rows: Vec<Row> =
-        certain.map(|(edge, by)| Row { identifier: *by, ..row(edge.a, edge.b, Kind::Certain) }).collect();
-    rows.extend_from_slice(&matching.certain.against);
+    let mut rows: Vec<Row> = matching.certain.rows().collect();
     rows.extend(matching.decisions.same.iter().map(|(a, b)| row(*a, *b, Kind::Decided)));
     let refused = clustered.clusters.refused.iter();
     rows.extend(refused.map(|(a, b, conflict)| row(*a, *b, Kind::Vetoed((*conflict).into()))));
@@ -380,9 +425,7 @@ struct Before {
     members: Vec<identity::Member<RecordKey, CustomerId>>,
     /// For each member.
     rest: Vec<Rest>,
-    foundings: Vec<Founding<RecordKey, CustomerId>>,
-    redirects: BTreeMap<CustomerId, CustomerId>,
-    next_ordinal: i64,
+    history: History,
 }
 
 /// What else is known of a member.
@@ -394,115 +437,16 @@ struct Rest {
 
 impl Before {
     async fn load(session: &Session, matching: &mut Matching) -> Result<Self> {
-        let (mut members, mut rest) = (vec![], vec![]);
-        let doing = "read the members of before";
-        let sql =
-            "SELECT record_key, customer_id, source, stub, retired, since FROM identity.member ORDER BY record_key";
-        let mut cursor = Cursor::new(session.stream(doing, sql).await?, doing);
-        while let Some((rows, row)) = cursor.peek().await? {
-            let text = |column| rows.text(column, row).unwrap_or_default();
-            let (record, customer_id) = (RecordKey::new(text(0))?, CustomerId::new(text(1))?);
-            members.push(identity::Member { record, customer_id, retired: rows.flag(4, row) });
-            rest.push(Rest {
-                since: rows.number(5, row).unwrap_or_default(),
-                source: matching.records.source(text(2)),
-                stub: rows.flag(3, row),
-            });
-            cursor.advance();
-        }
-        let History { foundings, redirects, next_ordinal } = history(session).await?;
-        Ok(Self { members, rest, foundings, redirects, next_ordinal })
+        let rows = membership::read(session, &mut matching.records.sources).await?;
+        let member =
+            |row: &Member| identity::Member { record: row.key, customer_id: row.customer_id, retired: row.retired };
+        let members = rows.iter().map(member).collect();
+        let rest = rows.iter().map(|row| Rest { since: row.since, source: row.source, stub: row.stub }).collect();
+        Ok(Self { members, rest, history: History::read(session).await? })
     }
 
     fn rest(&self, record: RecordKey) -> Option<&Rest> {
         let at = self.members.binary_search_by_key(&record, |member| member.record).ok()?;
         self.rest.get(at)
     }
-}
-
-/// What the events tell: who founded which id, and which ids are part of others.
-#[derive(Default)]
-pub(crate) struct History {
-    pub foundings: Vec<Founding<RecordKey, CustomerId>>,
-    pub redirects: BTreeMap<CustomerId, CustomerId>,
-    pub next_ordinal: i64,
-}
-
-pub(crate) async fn history(session: &Session) -> Result<History> {
-    let doing = "read the events of before";
-    let sql = "SELECT kind, customer_id, other_id, record_key, generation, ordinal FROM identity.event \
-               WHERE kind IN ('created', 'merged', 'revived') ORDER BY ordinal";
-    let mut cursor = Cursor::new(session.stream(doing, sql).await?, doing);
-    let mut history = History::default();
-    while let Some((rows, row)) = cursor.peek().await? {
-        let text = |column| rows.text(column, row).unwrap_or_default();
-        let id = |column| CustomerId::new(text(column));
-        match rows.text(0, row) {
-            Some("created") => {
-                let generation = rows.number(4, row).and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
-                history.foundings.push(Founding { customer_id: id(1)?, record: RecordKey::new(text(3))?, generation });
-            }
-            Some("merged") => {
-                let (from, into) = (id(1)?, id(2)?);
-                for current in history.redirects.values_mut().filter(|current| **current == from) {
-                    *current = into;
-                }
-                history.redirects.insert(from, into);
-            }
-            _ => {
-                history.redirects.remove(&id(1)?);
-            }
-        }
-        cursor.advance();
-    }
-    let last = session.count(doing, "SELECT coalesce(max(ordinal), 0) FROM identity.event").await?;
-    history.next_ordinal = i64::try_from(last).unwrap_or_default() + 1;
-    Ok(history)
-}
-
-fn event_rows<'a>(
-    events: &'a [Event<RecordKey, CustomerId>],
-    founded: &'a [Founding<RecordKey, CustomerId>],
-    first: i64,
-    number: i64,
-    run: &'a str,
-    counts: &mut Counts,
-) -> impl Iterator<Item = Result<RecordBatch>> + 'a {
-    type Parts = (&'static str, Option<CustomerId>, Option<CustomerId>, Option<RecordKey>, Option<i64>);
-    let parts = |event: &Event<RecordKey, CustomerId>| -> Parts {
-        match *event {
-            Event::Created { id } => {
-                let founding = founded.binary_search_by(|f| f.customer_id.cmp(&id)).ok().and_then(|at| founded.get(at));
-                let generation = founding.map(|founding| i64::from(founding.generation));
-                ("created", Some(id), None, founding.map(|founding| founding.record), generation)
-            }
-            Event::Revived { id } => ("revived", Some(id), None, None, None),
-            Event::Merged { from, into } => ("merged", Some(from), Some(into), None, None),
-            Event::Split { from, to } => ("split", Some(from), Some(to), None, None),
-            Event::Retired { id } => ("retired", Some(id), None, None, None),
-            Event::MemberJoined { record, to } => ("member_joined", None, Some(to), Some(record), None),
-            Event::MemberMoved { record, from, to } => ("member_moved", Some(from), Some(to), Some(record), None),
-            Event::MemberLeft { record, from } => ("member_left", Some(from), None, Some(record), None),
-        }
-    };
-    for event in events {
-        *counts.events.entry(parts(event).0.to_owned()).or_default() += 1;
-    }
-    let ordinals = (first..).step_by(BATCH);
-    events.chunks(BATCH).zip(ordinals).map(move |(events, first)| {
-        let rows: Vec<Parts> = events.iter().map(parts).collect();
-        batch(
-            &tables::event().schema,
-            vec![
-                numbers(rows.iter().map(|_| Some(number))),
-                numbers((first..).zip(&rows).map(|(ordinal, _)| Some(ordinal))),
-                texts(rows.iter().map(|row| Some(row.0))),
-                texts(rows.iter().map(|row| row.1.map(CustomerId::text))),
-                texts(rows.iter().map(|row| row.2.map(CustomerId::text))),
-                texts(rows.iter().map(|row| row.3.map(RecordKey::text))),
-                numbers(rows.iter().map(|row| row.4)),
-                texts(rows.iter().map(|_| Some(run))),
-            ],
-        )
-    })
 }

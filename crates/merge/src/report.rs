@@ -116,7 +116,7 @@ pub struct Pair {
 /// If the lake cannot be read.
 pub async fn run(lake: &Lake, session: &Session, rules: &Rules) -> Result<Report> {
     people::load(lake, session).await?;
-    let mut matching = Matching::read(session, rules, THRESHOLDS[0]).await?;
+    let mut matching = Matching::read(session, rules, THRESHOLDS[0], None).await?;
     let threshold = rules.likely.map_or(1.0, |likely| likely.threshold);
     let customers: Vec<(f64, u64)> = match &matching.likely {
         None => vec![],

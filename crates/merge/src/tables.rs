@@ -95,6 +95,35 @@ pub fn event() -> TableSpec {
     )
 }
 
+/// The index: records as they were merged last. Rows are added until the table is made anew; of a record the one of the highest number
+/// counts.
+pub fn indexed() -> TableSpec {
+    spec(
+        "match",
+        "record",
+        vec![
+            text("record_key"),
+            // That of the stage's commit.
+            number("number"),
+            flag("gone"),
+            // Of a stub, how many orders and the like name it.
+            number("named"),
+            // Hashes of the identifiers that tie records.
+            plain("held", DataType::Binary, Personal::None),
+            plain("profile", DataType::Binary, Personal::Identifier),
+        ],
+    )
+}
+
+/// The blocks that records are compared in under the newest model, as hashes; rows are added as they are to [`indexed`].
+pub fn block() -> TableSpec {
+    spec(
+        "match",
+        "block",
+        vec![text("record_key"), number("number"), plain("blocks", DataType::Binary, Personal::None)],
+    )
+}
+
 /// The golden record.
 pub fn customer() -> TableSpec {
     let who = |name: &str| plain(name, DataType::Utf8, Personal::Identifier);

@@ -14,9 +14,14 @@ const STAGES: [&str; 4] = ["clean", "identity", "customer", "mart"];
 const VACUUM_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Whether a table only grows, so that nothing remembers its files by name: `clean` knows which mapping wrote which file, and
-/// what comes after it is written anew as a whole.
+/// what comes after it is written anew as a whole. `match.change` drops its oldest files, so that their order counts.
 fn grows(name: &TableName) -> bool {
-    matches!(name.layer.as_str(), "raw" | "ops") || (name.layer == "identity" && name.name == "event")
+    match name.layer.as_str() {
+        "raw" | "ops" => true,
+        "identity" => name.name == "event",
+        "match" => name.name != "change",
+        _ => false,
+    }
 }
 
 /// What a run does at its end: compacts tables of many small files, and once a day deletes what nobody needs any more.
