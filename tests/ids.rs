@@ -3,6 +3,8 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+#[path = "ids/changes.rs"]
+mod changes;
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -296,7 +298,8 @@ fn derived(versions: &BTreeMap<String, u64>) -> BTreeMap<String, u64> {
 fn a_run_that_finds_nothing_new_makes_nothing() {
     let folder = start();
     let versions = folder.versions("lake");
-    assert_eq!(derived(&versions).len() + 1, versions.len(), "{versions:?}");
+    let beside = versions.keys().filter(|table| !table.starts_with("match.")).count();
+    assert_eq!(derived(&versions).len() + 1, beside, "{versions:?}");
     let runs = "select count(*) from ops.run";
     let before = (folder.number("lake", runs), folder.picture("lake"), folder.tables("lake"));
     assert_eq!(folder.tributary(&["run", "p.toml"]).code(0).out, "nothing new\n");
