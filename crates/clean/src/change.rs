@@ -18,7 +18,8 @@ use tributary_lake::{Lake, TableName};
 
 use crate::account::{balanced, count, numbers, terms};
 use crate::anew::rows_in;
-use crate::feed::{self, Feed};
+use crate::difference;
+use crate::feed::Feed;
 use crate::mapping::{Mapping, literal};
 use crate::pieces::{Piece, Renewal, Tables, in_order, piece_of, record_keys, size_for, texts, whole};
 use crate::plan::{self, Rows, name};
@@ -307,7 +308,9 @@ impl Changing<'_> {
         for (moved, counts) in self.moved.iter_mut().zip(&counts) {
             add(moved, counts);
         }
-        tell(self.mapping, &old, &new, feed).await?;
+        if self.mapping.merged() {
+            difference::tell(&self.tables, &old, &new, feed).await?;
+        }
         drop(old);
         if self.pieces.is_empty() {
             // All that there was went with an earlier slice.
@@ -438,32 +441,6 @@ impl Changing<'_> {
         }
         Ok((self.pieces, counts))
     }
-}
-
-/// Tells those who merge records what was and what is.
-async fn tell(mapping: &Mapping, old: &[Parts], new: &[Parts], feed: &mut Feed) -> Result<()> {
-    let party = mapping.entity.name == "party";
-    if !party && !mapping.entity.identified {
-        return Ok(());
-    }
-    for part in old {
-        if party {
-            feed.rows("gone", &feed::keys(&part.entity)?).await?;
-        } else {
-            for identifiers in &part.identifiers {
-                feed.rows("event_gone", identifiers).await?;
-            }
-        }
-    }
-    for part in new {
-        if party {
-            feed.rows("party", &part.entity).await?;
-        }
-        for identifiers in &part.identifiers {
-            feed.rows(if party { "identifier" } else { "event" }, identifiers).await?;
-        }
-    }
-    Ok(())
 }
 
 fn add(sum: &mut MapCounts, more: &MapCounts) {

@@ -140,6 +140,36 @@ impl<'a> Difference<'a> {
     }
 }
 
+/// Tells of records that were mapped twice, as they were and as they are, those that are not as they were.
+pub async fn tell(tables: &Tables, old: &[Parts], new: &[Parts], feed: &mut Feed) -> Result<()> {
+    let party = tables.entity.name.name == "party";
+    let schema = &tables.identifiers.schema;
+    let signed = |parts: &[Parts]| -> Result<HashMap<String, u64>> {
+        let mut found = HashMap::new();
+        for part in parts {
+            found.extend(signatures(party, &part.entity, &whole(schema, &part.identifiers)?)?);
+        }
+        Ok(found)
+    };
+    let (was, is) = (signed(old)?, signed(new)?);
+    let differs = |record: &str| was.get(record) != is.get(record);
+    for part in old {
+        if party {
+            feed.rows("gone", &feed::keys(&some(&part.entity, differs)?)?).await?;
+        } else {
+            feed.rows("event_gone", &some(&whole(schema, &part.identifiers)?, differs)?).await?;
+        }
+    }
+    for part in new {
+        if party {
+            feed.rows("party", &some(&part.entity, differs)?).await?;
+        }
+        let what = if party { "identifier" } else { "event" };
+        feed.rows(what, &some(&whole(schema, &part.identifiers)?, differs)?).await?;
+    }
+    Ok(())
+}
+
 /// The rows of some records.
 fn some(batch: &RecordBatch, wanted: impl Fn(&str) -> bool) -> Result<RecordBatch> {
     let keys = record_keys(batch)?;

@@ -108,6 +108,11 @@ impl Mapping {
         !self.key.is_empty()
     }
 
+    /// Whether merging looks at what it makes: persons, or records that name one.
+    pub(crate) fn merged(&self) -> bool {
+        self.entity.name == "party" || self.entity.identified
+    }
+
     /// By which column the mapped rows, and the files made of them, are sorted: what changes with a raw row lies in one place.
     pub(crate) fn place(&self) -> &'static str {
         if self.folds() { "record_key" } else { "_source_key" }

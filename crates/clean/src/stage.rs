@@ -258,11 +258,10 @@ async fn map(
         Some(made) => made,
         None => {
             let tables = Tables::of(mapping)?;
-            let merged = mapping.entity.name == "party" || mapping.entity.identified;
-            if merged && before.pieces.is_empty() {
+            if mapping.merged() && before.pieces.is_empty() {
                 feed.all();
             }
-            let changes = merged.then(|| (Difference::new(session, &tables, &before.pieces), feed));
+            let changes = mapping.merged().then(|| (Difference::new(session, &tables, &before.pieces), feed));
             let withdrawn = change::withdrawn(session, mapping, "ever", "TRUE").await?;
             anew::make(lake, session, mapping, &Rows::all(&mapping.raw, withdrawn), secret, changes).await?
         }

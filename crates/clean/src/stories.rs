@@ -237,7 +237,8 @@ impl Story {
     async fn assert_told(&self, feed: Feed, before: &[Piece], after: &[Piece]) {
         let spec = tables::change();
         let change = feed.finish(&self.lake).await.unwrap();
-        let mut merged = self.merged(before).await;
+        let told_of_before = self.merged(before).await;
+        let mut merged = told_of_before.clone();
         let mut fresh: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for batch in self.session.rows_of(&spec, &change.adds).await.unwrap() {
             let what = arrow::compute::cast(batch.column_by_name("what").unwrap(), &DataType::Utf8).unwrap();
@@ -252,6 +253,9 @@ impl Story {
                     what => panic!("{what}"),
                 }
             }
+        }
+        for (key, rows) in &fresh {
+            assert_ne!(told_of_before.parties.get(key), Some(rows), "a party that is as it was is told of");
         }
         merged.parties.extend(fresh);
         merged.events.retain(|_, count| *count != 0);
@@ -286,7 +290,7 @@ impl Story {
 }
 
 /// Parties with their rows, and how often which identifier is named.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Merged {
     parties: BTreeMap<String, BTreeSet<String>>,
     events: BTreeMap<String, i64>,
